@@ -1,0 +1,9 @@
+//! Server-side HTTP sessions: no lost update, dead stays dead, an outage never eats data.
+
+mod clock;
+mod error;
+mod record;
+pub mod store;
+
+pub use clock::{Clock, ManualClock, SystemClock, Time};
+pub use error::{Error, ErrorKind, Result};
