@@ -1,6 +1,6 @@
 //! The one error type: opaque, with a [`kind`](Error::kind) and its source.
 
-use std::{borrow::Cow, error, fmt};
+use std::{borrow::Cow, error, fmt, sync::Arc};
 
 /// What went wrong, in one word.
 ///
@@ -42,13 +42,15 @@ pub enum ErrorKind {
 
 /// An error of a session or of its store.
 ///
-/// It names the setting or the session key at fault. It never shows a secret, an id or a session's value.
-pub struct Error(Box<Inner>);
+/// It names the setting or the session key at fault. It never shows a secret, an id or a session's value. A clone is
+/// cheap and shares everything.
+#[derive(Clone)]
+pub struct Error(Arc<Inner>);
 
 struct Inner {
     kind: ErrorKind,
     message: Cow<'static, str>,
-    source: Option<Box<dyn error::Error + Send + Sync>>,
+    source: Option<Arc<dyn error::Error + Send + Sync>>,
 }
 
 /// `Result` with this crate's [`Error`].
@@ -57,7 +59,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// An error of `kind`; `message` says what is at fault and must hold no secret, id or value.
     pub fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
-        Self(Box::new(Inner {
+        Self(Arc::new(Inner {
             kind,
             message: message.into(),
             source: None,
@@ -82,9 +84,12 @@ impl Error {
 
     /// The same error with what caused it.
     #[must_use]
-    pub fn with_source(mut self, source: impl Into<Box<dyn error::Error + Send + Sync>>) -> Self {
-        self.0.source = Some(source.into());
-        self
+    pub fn with_source(self, source: impl Into<Box<dyn error::Error + Send + Sync>>) -> Self {
+        Self(Arc::new(Inner {
+            kind: self.0.kind,
+            message: self.0.message.clone(),
+            source: Some(Arc::from(source.into())),
+        }))
     }
 
     /// What went wrong, in one word.

@@ -64,6 +64,9 @@ impl Key {
     /// The length of [`to_bytes`](Self::to_bytes)'s answer.
     pub const LEN: usize = 34;
 
+    /// What the cookie driver is given, which needs none.
+    pub(crate) const NONE: Self = Self::new([0; 2], [0; 32]);
+
     /// A key of these parts; for tests of a store.
     pub const fn new(tag: [u8; 2], hash: [u8; 32]) -> Self {
         Self { tag, hash }
@@ -102,7 +105,7 @@ impl Key {
     }
 }
 
-fn to_hex(bytes: &[u8]) -> String {
+pub(crate) fn to_hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     bytes
         .iter()

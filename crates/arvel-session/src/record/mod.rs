@@ -1,10 +1,18 @@
 //! What is stored: the record's format, ids and keys, and the seal.
 
+mod body;
 mod format;
 mod id;
+mod keyring;
 mod random;
+mod seal;
+mod token;
 
+pub(crate) use body::{Body, BodyWriter, Entry, Meta};
 pub use format::{Kind, Record, Revision};
 pub(crate) use id::Id;
 pub use id::Key;
+pub(crate) use keyring::{Age, Keyring};
 pub(crate) use random::random;
+pub(crate) use seal::SealKey;
+pub(crate) use token::Token;

@@ -1,5 +1,8 @@
 //! Where sessions are kept: the contract, and a file for each driver.
 
+mod cookie;
+mod memory;
+
 use std::{
     net::IpAddr,
     pin::Pin,
@@ -7,6 +10,7 @@ use std::{
     task::{Context, Poll},
 };
 
+pub use self::{cookie::CookieStore, memory::MemoryStore};
 pub use crate::record::{Key, Kind, Record, Revision};
 use crate::{Error, ErrorKind, Result, Time};
 
@@ -109,6 +113,8 @@ pub struct Capabilities {
     pub atomic_replace: bool,
     /// [`SessionStore::sweep`] is needed; otherwise what expires goes by itself.
     pub sweeps: bool,
+    /// [`Write::columns`] is looked at; otherwise nobody gathers them.
+    pub columns: bool,
     /// The largest encoded record that is kept, in bytes.
     pub max_bytes: usize,
 }
@@ -123,6 +129,7 @@ impl Capabilities {
             persistent: true,
             atomic_replace: true,
             sweeps: true,
+            columns: false,
             max_bytes: 16 << 20,
         }
     }

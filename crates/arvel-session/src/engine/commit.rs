@@ -1,0 +1,214 @@
+//! A commit as a future: takes the changes out of the session, runs the machine, and puts the session on its new base.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context as TaskContext, Poll, ready},
+};
+
+use super::{Engine, run::Run};
+use crate::{
+    Clock, Error, Result,
+    lifecycle::{Commit, Committed, CookieChange, Live, Origin, Outcome, Work, due},
+    observe,
+    session::{Draft, Phase, SessionData, State},
+};
+
+/// At which moment of a request a commit takes place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Moment {
+    /// Before the response's head leaves.
+    Head {
+        /// Consume the flash that the request saw.
+        age: bool,
+        /// The browser is going to a page, rather than fetching something for one.
+        navigation: bool,
+    },
+    /// In `save()`, whenever.
+    Save,
+    /// When a streaming body ends.
+    Body,
+}
+
+/// A commit under way. Dropped in the middle, it is finished in the background (R4).
+pub(crate) struct CommitRun {
+    engine: Arc<Engine>,
+    session: SessionData,
+    moment: Moment,
+    run: Option<Run<Commit>>,
+    /// Nobody waits for it any more; if the runtime ends, so does this.
+    in_background: bool,
+}
+
+impl CommitRun {
+    pub(crate) fn new(engine: Arc<Engine>, session: SessionData, moment: Moment) -> Self {
+        Self {
+            engine,
+            session,
+            moment,
+            run: None,
+            in_background: false,
+        }
+    }
+
+    /// Takes the changes out of the session, once no other commit of it is under way.
+    fn begin(&mut self, task: &mut TaskContext<'_>) -> Poll<Run<Commit>> {
+        let mut state = self.session.state();
+        if state.committing {
+            state.waiting.push(task.waker().clone());
+            return Poll::Pending;
+        }
+        state.committing = true;
+        let work = self.take_work(&mut state);
+        drop(state);
+        Poll::Ready(Run::new(self.engine.clone(), Commit::new(work)))
+    }
+
+    fn take_work(&self, state: &mut State) -> Work {
+        let (age, navigation) = match self.moment {
+            Moment::Head { age, navigation } => (age, navigation),
+            Moment::Save | Moment::Body => (false, false),
+        };
+        let now = self.engine.clock.now();
+        let refresh = match (&state.origin, self.moment) {
+            (Origin::Live(live), Moment::Head { .. }) => {
+                due(&self.engine.cx, live, now, navigation)
+            }
+            _ => false,
+        };
+        Work {
+            origin: state.origin.clone(),
+            chains: state.chains.clone(),
+            intent: std::mem::take(&mut state.intent),
+            draft: state.draft.clone(),
+            journal: std::mem::take(&mut state.journal),
+            seen: state.seen.clone(),
+            age,
+            keep: state.keep,
+            refresh,
+            serial: state.serial,
+            columns: state.columns.clone(),
+            late: state.phase == Phase::Body,
+            opened: state.opened_at,
+        }
+    }
+
+    fn finish(&mut self, result: Result<Committed>) -> Result<CookieChange> {
+        let Some(run) = self.run.take() else {
+            return result.map(|committed| committed.cookie);
+        };
+        let driver = self.engine.cx.capabilities.name;
+        let mut state = self.session.state();
+        let result = match result {
+            Ok(committed) => {
+                observe::committed(driver, committed.outcome);
+                Ok(self.settle(&mut state, committed))
+            }
+            Err(error) => {
+                observe::failed(driver, "commit", &error);
+                if self.moment == Moment::Save {
+                    restore(&mut state, run.machine.into_work());
+                }
+                Err(error)
+            }
+        };
+        release(&mut state);
+        result
+    }
+
+    /// Puts the session on what is stored now.
+    fn settle(&self, state: &mut State, committed: Committed) -> CookieChange {
+        match (committed.outcome, committed.stored) {
+            (Outcome::Destroyed, _) => rebase(state, Origin::None),
+            // Nobody but us holds the session any more: nobody will ask it anything.
+            (_, Some(stored)) if self.session.is_shared() => {
+                let opened = self.engine.cx.disclose(&stored.key, &stored.record);
+                if let Some((body, _)) = opened {
+                    let live = Live {
+                        key: stored.key,
+                        carrier: stored.carrier,
+                        revision: stored.record.revision,
+                        expires: stored.record.expires,
+                        body,
+                        reseal: false,
+                    };
+                    rebase(state, Origin::Live(Box::new(live)));
+                }
+            }
+            _ => {}
+        }
+        if self.moment == Moment::Save && committed.cookie != CookieChange::Nothing {
+            state.cookie = committed.cookie;
+            return CookieChange::Nothing;
+        }
+        committed.cookie
+    }
+}
+
+/// The session goes on from `origin`, with what was changed while it was being stored.
+fn rebase(state: &mut State, origin: Origin) {
+    let base = match &origin {
+        Origin::Live(live) => Some(live.body.clone()),
+        Origin::None | Origin::Marked => None,
+    };
+    let mut draft = Draft::new(base, state.seen.clone());
+    state.journal.retain(|op| draft.apply(op).is_ok());
+    state.draft = draft;
+    state.origin = origin;
+    state.chains.clear();
+    state.serial = None;
+    state.keep = false;
+}
+
+/// Gives the session back what could not be stored.
+fn restore(state: &mut State, mut work: Work) {
+    work.journal.append(&mut state.journal);
+    state.journal = work.journal;
+    if state.intent < work.intent {
+        state.intent = work.intent;
+    }
+}
+
+fn release(state: &mut State) {
+    state.committing = false;
+    for waker in state.waiting.drain(..) {
+        waker.wake();
+    }
+}
+
+impl Future for CommitRun {
+    type Output = Result<CookieChange, Error>;
+
+    fn poll(self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<Self::Output> {
+        let commit = self.get_mut();
+        if commit.run.is_none() {
+            commit.run = Some(ready!(commit.begin(task)));
+        }
+        let Some(run) = &mut commit.run else {
+            return Poll::Pending;
+        };
+        let result = ready!(Pin::new(run).poll(task));
+        Poll::Ready(commit.finish(result))
+    }
+}
+
+impl Drop for CommitRun {
+    fn drop(&mut self) {
+        let Some(run) = self.run.take() else {
+            return;
+        };
+        let handle = tokio::runtime::Handle::try_current();
+        match handle {
+            Ok(runtime) if !self.in_background => {
+                runtime.spawn(Self {
+                    engine: self.engine.clone(),
+                    session: self.session.clone(),
+                    moment: self.moment,
+                    run: Some(run),
+                    in_background: true,
+                });
+            }
+            _ => release(&mut self.session.state()),
+        }
+    }
+}

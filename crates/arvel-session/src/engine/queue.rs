@@ -1,0 +1,108 @@
+//! The queue of a hot session: after its first conflict a commit waits for the others of the same session in this
+//! process, so that they neither starve nor hammer the store.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use tokio::sync::{Mutex as Turnstile, OwnedMutexGuard};
+
+use crate::record::Key;
+
+const SHARDS: usize = 16;
+
+/// A turnstile for each session that has a queue.
+#[derive(Default)]
+pub(crate) struct Queues {
+    shards: [Mutex<HashMap<Key, Arc<Turnstile<()>>>>; SHARDS],
+}
+
+/// A place in a queue, and in the end the turn; dropping it lets the next one in.
+pub(crate) struct Turn {
+    queues: Arc<Queues>,
+    key: Key,
+    turnstile: Arc<Turnstile<()>>,
+    guard: Option<OwnedMutexGuard<()>>,
+}
+
+/// Waits for a turn.
+pub(crate) type Entering = std::pin::Pin<Box<dyn Future<Output = Turn> + Send>>;
+
+impl Queues {
+    pub(crate) fn enter(queues: &Arc<Self>, key: Key) -> Entering {
+        let mut turn = Turn {
+            queues: queues.clone(),
+            key,
+            turnstile: queues.with_shard(&key, |shard| shard.entry(key).or_default().clone()),
+            guard: None,
+        };
+        Box::pin(async move {
+            turn.guard = Some(turn.turnstile.clone().lock_owned().await);
+            turn
+        })
+    }
+
+    fn with_shard<T>(
+        &self,
+        key: &Key,
+        action: impl FnOnce(&mut HashMap<Key, Arc<Turnstile<()>>>) -> T,
+    ) -> T {
+        let shard = &self.shards[usize::from(key.hash()[0]) % SHARDS];
+        action(&mut shard.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Turn {
+    pub(crate) fn is_for(&self, key: &Key) -> bool {
+        self.key == *key
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.guard = None;
+        let (key, turnstile) = (self.key, &self.turnstile);
+        self.queues.with_shard(&key, |shard| {
+            // The map's and ours: nobody else stands here, and nobody can come while the shard is locked.
+            if Arc::strong_count(turnstile) == 2 {
+                shard.remove(&key);
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn one_at_a_time_and_nothing_is_left_behind() {
+        let queues = Arc::new(Queues::default());
+        let key = Key::new([0; 2], [7; 32]);
+        let first = Queues::enter(&queues, key).await;
+        let mut second = Queues::enter(&queues, key);
+        let mut third = Queues::enter(&queues, key);
+        assert!(futures_now(&mut second).is_none());
+        assert!(futures_now(&mut third).is_none());
+        drop(second);
+        drop(first);
+        let third = third.await;
+        assert!(third.is_for(&key));
+        drop(third);
+        assert!(
+            queues
+                .shards
+                .iter()
+                .all(|shard| shard.lock().unwrap().is_empty())
+        );
+    }
+
+    fn futures_now(entering: &mut Entering) -> Option<Turn> {
+        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+        match entering.as_mut().poll(&mut cx) {
+            std::task::Poll::Ready(turn) => Some(turn),
+            std::task::Poll::Pending => None,
+        }
+    }
+}

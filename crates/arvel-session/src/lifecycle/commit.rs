@@ -1,0 +1,485 @@
+//! Storing what a request changed: which way a commit goes, and what is common to all of them.
+//!
+//! A commit that meets a conflict replays its journal on what is there (R7) and tries again. A save whose answer was lost
+//! is sent again, once, and recognises itself by its revision (R8). What happens to ids is in `replace.rs` (regenerate)
+//! and `destroy.rs` (invalidate).
+
+use super::{
+    Answer, Ask, Carrier, Context, CookieChange, Machine, Origin, Step,
+    destroy::Destroy,
+    open::unexpected,
+    refresh::renewed,
+    replace::Replace,
+    work::{Place, Target, Work},
+};
+use crate::{
+    Error, ErrorKind, Result, Time, observe,
+    record::{Age, Id, Key, Kind, Record, Token},
+    session::{Draft, Intent},
+    store::{Expect, Saved, Write},
+};
+
+/// How many markers a commit follows; a chain that is longer grows faster than it can be followed.
+const MAX_HOPS: u8 = 32;
+
+/// What a commit has done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// There was nothing to store.
+    Unchanged,
+    Saved,
+    Created,
+    Regenerated,
+    Destroyed,
+    /// The id was regenerated meanwhile: the changes are in the successor.
+    Superseded,
+    /// The session has ended meanwhile: the changes are gone with it.
+    Dropped,
+}
+
+/// How a commit ended.
+#[derive(Debug)]
+pub(crate) struct Committed {
+    pub(crate) outcome: Outcome,
+    pub(crate) cookie: CookieChange,
+    /// The live record that the request now stands on, when it is another than before.
+    pub(crate) stored: Option<Stored>,
+    /// Whether the request still stands on a live session.
+    pub(crate) live: bool,
+}
+
+/// A record that this request has stored.
+#[derive(Debug)]
+pub(crate) struct Stored {
+    pub(crate) key: Key,
+    pub(crate) carrier: Carrier,
+    pub(crate) record: Record,
+}
+
+/// Stores the changes of one request.
+pub(crate) struct Commit {
+    pub(super) work: Work,
+    stage: Stage,
+    /// What was asked last, to be sent again if its answer is lost.
+    sent: Option<Ask>,
+    resent: bool,
+    hops: u8,
+}
+
+pub(super) enum Stage {
+    Idle,
+    /// Over a live record: the request's own, or a successor.
+    Saving(Target, Write),
+    /// A new session.
+    Creating(Option<Id>, Write),
+    /// For the other commits of this session, to save over this record next.
+    Waiting(Target),
+    /// Looking for the live end of a chain, to replay the journal there.
+    Following(Key),
+    Replacing(Replace),
+    Destroying(Destroy),
+}
+
+type Next = Result<Step<Result<Committed>>>;
+
+impl Commit {
+    pub(crate) fn new(work: Work) -> Self {
+        Self {
+            work,
+            stage: Stage::Idle,
+            sent: None,
+            resent: false,
+            hops: 0,
+        }
+    }
+
+    /// What was to be done, back.
+    pub(crate) fn into_work(self) -> Work {
+        self.work
+    }
+
+    fn start(&mut self, cx: &Context, now: Time) -> Next {
+        let target = match &self.work.origin {
+            Origin::Live(live) => Some(Target::own(live)),
+            Origin::None | Origin::Marked => None,
+        };
+        let marked = matches!(self.work.origin, Origin::Marked);
+        match (self.work.intent, target) {
+            (Intent::Invalidate, target) => self.destroy(cx, now, target),
+            (Intent::Regenerate, Some(target)) if cx.capabilities.server_side => {
+                self.check_head()?;
+                self.replace(cx, now, target, self.work.draft.clone())
+            }
+            (_, Some(target)) => {
+                if !self.work.has_changes(cx) {
+                    return Ok(Step::Done(Ok(self.unchanged(cx, now))));
+                }
+                if !cx.capabilities.server_side {
+                    self.check_head()?;
+                }
+                self.save(cx, now, target, self.work.draft.clone())
+            }
+            // Parallel requests at a login must not log the user out (R12).
+            (Intent::Keep, None) if marked => Ok(self.dropped()),
+            (_, None) => self.create(cx, now, self.work.draft.clone()),
+        }
+    }
+
+    /// Nothing to store; the cookie may have to be sent again all the same.
+    fn unchanged(&self, cx: &Context, now: Time) -> Committed {
+        let cookie = match &self.work.origin {
+            Origin::Live(live) if self.work.refresh => renewed(cx, live, now),
+            _ => CookieChange::Nothing,
+        };
+        Committed {
+            outcome: Outcome::Unchanged,
+            cookie,
+            stored: None,
+            live: true,
+        }
+    }
+
+    pub(super) fn dropped(&self) -> Step<Result<Committed>> {
+        let outcome = if self.work.is_soft() {
+            Outcome::Unchanged
+        } else {
+            Outcome::Dropped
+        };
+        Step::Done(Ok(Committed {
+            outcome,
+            cookie: CookieChange::Nothing,
+            stored: None,
+            live: false,
+        }))
+    }
+
+    pub(super) fn check_head(&self) -> Result<()> {
+        if !self.work.late {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::TooLate,
+            "the response's head has left: its cookie can no longer be changed",
+        ))
+    }
+
+    pub(super) fn ask(&mut self, stage: Stage, ask: Ask) -> Next {
+        self.stage = stage;
+        self.sent = Some(ask.clone());
+        Ok(Step::Ask(ask))
+    }
+
+    /// Counts a step along a chain of markers.
+    pub(super) fn hop(&mut self) -> Result<()> {
+        self.hops += 1;
+        if self.hops > MAX_HOPS {
+            return Err(Error::new(
+                ErrorKind::Timeout,
+                "the session's id is being changed faster than it can be followed",
+            ));
+        }
+        Ok(())
+    }
+
+    pub(super) fn save(&mut self, cx: &Context, now: Time, target: Target, draft: Draft) -> Next {
+        let place = Place {
+            key: &target.key,
+            over: Some(target.revision),
+        };
+        let write = self.work.write(cx, now, place, &draft)?;
+        let ask = Ask::Save(target.key, Expect::Revision(target.revision), write.clone());
+        self.ask(Stage::Saving(target, write), ask)
+    }
+
+    /// A session of its own, under an id that nobody has seen.
+    pub(super) fn create(&mut self, cx: &Context, now: Time, draft: Draft) -> Next {
+        if !draft.has_content() && !self.work.keep {
+            return Ok(Step::Done(Ok(Committed {
+                outcome: Outcome::Unchanged,
+                cookie: CookieChange::Nothing,
+                stored: None,
+                live: false,
+            })));
+        }
+        self.check_head()?;
+        let id = cx.capabilities.server_side.then(Id::random);
+        let key = id.as_ref().map_or(Key::NONE, Id::key);
+        let place = Place {
+            key: &key,
+            over: None,
+        };
+        let write = self.work.write(cx, now, place, &draft)?;
+        let ask = Ask::Save(key, Expect::Absent, write.clone());
+        self.ask(Stage::Creating(id, write), ask)
+    }
+
+    fn saved(&mut self, cx: &Context, now: Time, saved: Saved) -> Next {
+        let unknown = std::mem::take(&mut self.resent);
+        match std::mem::replace(&mut self.stage, Stage::Idle) {
+            Stage::Saving(target, write) => match saved {
+                Saved::Done => Ok(self.settled(cx, now, &target, write.record)),
+                Saved::Token(bytes) => self.carried(cx, now, &bytes, write.record),
+                Saved::Conflict(there) => {
+                    self.save_conflict(cx, now, target, &write, there, unknown)
+                }
+            },
+            Stage::Creating(id, write) => match (saved, id) {
+                (Saved::Token(bytes), _) => self.carried(cx, now, &bytes, write.record),
+                (Saved::Done, Some(id)) => Ok(self.created(cx, now, id, write.record)),
+                (Saved::Conflict(Some(there)), Some(id))
+                    if there.matches(write.record.revision) =>
+                {
+                    Ok(self.created(cx, now, id, write.record))
+                }
+                _ => Err(unexpected()),
+            },
+            Stage::Replacing(replace) => self.replace_answered(cx, now, replace, saved, unknown),
+            Stage::Destroying(destroy) => self.destroy_answered(cx, now, destroy, saved),
+            Stage::Idle | Stage::Waiting(_) | Stage::Following(_) => Err(unexpected()),
+        }
+    }
+
+    fn save_conflict(
+        &mut self,
+        cx: &Context,
+        now: Time,
+        target: Target,
+        write: &Write,
+        there: Option<Record>,
+        unknown: bool,
+    ) -> Next {
+        let Some(there) = there.filter(|record| !record.is_expired(now)) else {
+            return self.vanished(now, &target);
+        };
+        match there.kind {
+            Kind::Plain | Kind::Sealed => {
+                let current =
+                    Target::read(cx, target.key, &there, target.own).ok_or_else(damaged)?;
+                if unknown && current.descends_from(write.record.revision) {
+                    return Ok(self.settled(cx, now, &target, there));
+                }
+                if unknown && !current.descends_from(target.revision) {
+                    return Err(lost_answer());
+                }
+                self.again(cx, current)
+            }
+            _ if unknown => Err(lost_answer()),
+            Kind::Regenerated(successor) => self.follow(successor),
+            Kind::Destroyed => Ok(self.dropped()),
+        }
+    }
+
+    /// Tries again on what is there now, behind the other commits of this session in this process.
+    pub(super) fn again(&mut self, cx: &Context, current: Target) -> Next {
+        observe::conflict(cx.capabilities.name);
+        let queue = Ask::Queue(current.key);
+        self.ask(Stage::Waiting(current), queue)
+    }
+
+    fn queued(&mut self, cx: &Context, now: Time) -> Next {
+        let target = match std::mem::replace(&mut self.stage, Stage::Idle) {
+            Stage::Destroying(destroy) => return self.destroy_current(cx, now, destroy),
+            Stage::Waiting(target) => target,
+            _ => return Err(unexpected()),
+        };
+        // A new seal for the old content is not worth a second try.
+        if self.work.is_soft() && !self.work.age {
+            return Ok(Step::Done(Ok(self.unchanged(cx, now))));
+        }
+        let draft = self.work.replay(Some(target.body.clone()))?;
+        if self.work.intent == Intent::Regenerate && target.own {
+            self.replace(cx, now, target, draft)
+        } else {
+            self.save(cx, now, target, draft)
+        }
+    }
+
+    fn follow(&mut self, successor: Key) -> Next {
+        self.hop()?;
+        self.ask(Stage::Following(successor), Ask::Load(successor))
+    }
+
+    fn loaded(&mut self, cx: &Context, now: Time, loaded: Result<Option<Record>>) -> Next {
+        let record = loaded?.filter(|record| !record.is_expired(now));
+        match std::mem::replace(&mut self.stage, Stage::Idle) {
+            Stage::Following(key) => self.followed(cx, now, key, record),
+            Stage::Destroying(destroy) => self.destroy_found(cx, now, destroy, record),
+            _ => Err(unexpected()),
+        }
+    }
+
+    fn followed(&mut self, cx: &Context, now: Time, key: Key, record: Option<Record>) -> Next {
+        let record = record.ok_or_else(lost_record)?;
+        match record.kind {
+            Kind::Regenerated(successor) => self.follow(successor),
+            Kind::Destroyed => Ok(self.dropped()),
+            Kind::Plain | Kind::Sealed => {
+                let target = Target::read(cx, key, &record, false).ok_or_else(damaged)?;
+                let draft = self.work.replay(Some(target.body.clone()))?;
+                self.save(cx, now, target, draft)
+            }
+        }
+    }
+
+    /// The record is not there any more, and no marker says why.
+    ///
+    /// If it was due to expire, it has; unless the request took so long that a marker could have come and gone.
+    fn vanished(&self, now: Time, target: &Target) -> Next {
+        if self.has_expired(now, target) {
+            return Ok(self.dropped());
+        }
+        Err(lost_record())
+    }
+
+    pub(super) fn has_expired(&self, now: Time, target: &Target) -> bool {
+        target.expires <= now && now.since(self.work.opened) < std::time::Duration::from_secs(10)
+    }
+
+    /// A save over a live record is done.
+    fn settled(
+        &self,
+        cx: &Context,
+        now: Time,
+        target: &Target,
+        record: Record,
+    ) -> Step<Result<Committed>> {
+        let Origin::Live(live) = &self.work.origin else {
+            return Step::Done(Err(unexpected()));
+        };
+        if !target.own {
+            return Step::Done(Ok(Committed {
+                outcome: Outcome::Superseded,
+                cookie: CookieChange::Nothing,
+                stored: None,
+                live: false,
+            }));
+        }
+        let mut carrier = live.carrier;
+        let mut cookie = CookieChange::Nothing;
+        if let (Carrier::Id(token), true) = (live.carrier, self.work.refresh) {
+            let token = Token::issue(token.id, now);
+            cookie = cx.id_cookie(&token, now, record.expires);
+            carrier = Carrier::Id(token);
+        }
+        Step::Done(Ok(Committed {
+            outcome: Outcome::Saved,
+            cookie,
+            stored: Some(Stored {
+                key: target.key,
+                carrier,
+                record,
+            }),
+            live: true,
+        }))
+    }
+
+    /// The browser is to hold this record.
+    fn carried(&self, cx: &Context, now: Time, bytes: &[u8], record: Record) -> Next {
+        let outcome = match (&self.work.origin, self.work.intent) {
+            (Origin::Live(_), Intent::Keep) => Outcome::Saved,
+            (Origin::Live(_), Intent::Regenerate) => Outcome::Regenerated,
+            _ => Outcome::Created,
+        };
+        Ok(Step::Done(Ok(Committed {
+            outcome,
+            cookie: cx.payload_cookie(bytes, now, record.expires),
+            stored: Some(Stored {
+                key: Key::NONE,
+                carrier: Carrier::Payload(Age::Current),
+                record,
+            }),
+            live: true,
+        })))
+    }
+
+    fn created(&self, cx: &Context, now: Time, id: Id, record: Record) -> Step<Result<Committed>> {
+        self.issued(cx, now, id, record, Outcome::Created)
+    }
+
+    /// A record is stored under a new id: the browser is told.
+    pub(super) fn issued(
+        &self,
+        cx: &Context,
+        now: Time,
+        id: Id,
+        record: Record,
+        outcome: Outcome,
+    ) -> Step<Result<Committed>> {
+        let token = Token::issue(id, now);
+        Step::Done(Ok(Committed {
+            outcome,
+            cookie: cx.id_cookie(&token, now, record.expires),
+            stored: Some(Stored {
+                key: id.key(),
+                carrier: Carrier::Id(token),
+                record,
+            }),
+            live: true,
+        }))
+    }
+
+    fn advance(&mut self, cx: &Context, now: Time, answer: Option<Answer>) -> Next {
+        match answer {
+            None => self.start(cx, now),
+            Some(Answer::Saved(Err(error))) => match self.sent.clone() {
+                Some(ask) if !self.resent && error.is_unavailable() => {
+                    observe::failed(cx.capabilities.name, "save", &error);
+                    self.resent = true;
+                    Ok(Step::Ask(ask))
+                }
+                _ => Err(error),
+            },
+            Some(Answer::Saved(Ok(saved))) => self.saved(cx, now, saved),
+            Some(Answer::Loaded(loaded)) => self.loaded(cx, now, loaded),
+            Some(Answer::Queued) => self.queued(cx, now),
+            Some(Answer::Touched(_)) => Err(unexpected()),
+        }
+    }
+
+    /// The failure of mere upkeep is nobody's business.
+    fn failed(&self, cx: &Context, error: Error) -> Result<Committed> {
+        if !self.work.is_soft() {
+            return Err(error);
+        }
+        observe::failed(cx.capabilities.name, "upkeep", &error);
+        Ok(Committed {
+            outcome: Outcome::Unchanged,
+            cookie: CookieChange::Nothing,
+            stored: None,
+            live: true,
+        })
+    }
+}
+
+impl Machine for Commit {
+    type Output = Result<Committed>;
+
+    fn step(&mut self, cx: &Context, now: Time, answer: Option<Answer>) -> Step<Self::Output> {
+        match self.advance(cx, now, answer) {
+            Ok(Step::Done(Err(error))) | Err(error) => Step::Done(self.failed(cx, error)),
+            Ok(step) => step,
+        }
+    }
+
+    fn give_up(&mut self, cx: &Context, error: Error) -> Self::Output {
+        self.failed(cx, error)
+    }
+}
+
+pub(super) fn damaged() -> Error {
+    Error::new(
+        ErrorKind::Store,
+        "the stored session was changed by somebody and cannot be opened",
+    )
+}
+
+pub(super) fn lost_record() -> Error {
+    Error::new(ErrorKind::Store, "the store has lost the session's record")
+}
+
+fn lost_answer() -> Error {
+    Error::new(
+        ErrorKind::Store,
+        "the store's answer was lost, and whether the session was saved cannot be found out",
+    )
+}

@@ -1,0 +1,17 @@
+//! What a handler holds: the session's data, its flash, and the journal of what it changed.
+
+mod data;
+mod draft;
+mod finite;
+mod flash;
+mod identity;
+mod journal;
+mod json;
+mod key;
+mod state;
+
+pub use data::SessionData;
+pub(crate) use draft::{Draft, Seen};
+pub(crate) use journal::Op;
+pub use key::{AsKey, Key, KeyName};
+pub(crate) use state::{Home, Intent, Phase, State};
