@@ -271,7 +271,15 @@ mod tests {
             assert_eq!(row.name, meant);
         }
         for unknown in [
-            "", "manager", "id", "hash", "store", "type", "token", "host",
+            "",
+            "absolutlifetim3",
+            "manager",
+            "id",
+            "hash",
+            "store",
+            "type",
+            "token",
+            "host",
         ] {
             assert!(resembling(unknown).is_none(), "{unknown}");
         }
