@@ -6,4 +6,4 @@ mod write;
 
 pub(crate) use cache::{mark_private, vary_by_cookie};
 pub(crate) use read::values;
-pub(crate) use write::{CookieSettings, SameSite};
+pub(crate) use write::CookieSettings;

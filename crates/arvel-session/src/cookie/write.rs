@@ -5,31 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::HeaderValue;
 
-use crate::lifecycle::CookieChange;
-
-/// When a browser sends the cookie along with requests that come from other sites.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum SameSite {
-    /// Never, not even when the user follows a link.
-    Strict,
-    /// When the user follows a link (a top-level `GET`).
-    #[default]
-    Lax,
-    /// Always; browsers demand `Secure` with it.
-    None,
-}
-
-impl SameSite {
-    /// The attribute's value.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Strict => "Strict",
-            Self::Lax => "Lax",
-            Self::None => "None",
-        }
-    }
-}
+use crate::{Settings, lifecycle::CookieChange};
 
 /// The name and the attributes, as they stand in every line.
 #[derive(Clone, Debug)]
@@ -39,17 +15,24 @@ pub(crate) struct CookieSettings {
 }
 
 impl CookieSettings {
-    /// The settings must have been checked: no part may hold what does not belong into a header.
-    pub(crate) fn new(name: &str, attributes: &[(&str, Option<&str>)]) -> Self {
-        let attributes = attributes
-            .iter()
-            .map(|(attribute, value)| match value {
-                Some(value) => format!("; {attribute}={value}"),
-                None => format!("; {attribute}"),
-            })
-            .collect();
+    /// The attributes that these settings ask for. They must have been checked: nothing here looks for control characters.
+    pub(crate) fn new(settings: &Settings) -> Self {
+        let mut attributes = format!("; Path={}", settings.path);
+        if let Some(domain) = &settings.domain {
+            attributes.push_str("; Domain=");
+            attributes.push_str(domain);
+        }
+        attributes.push_str("; SameSite=");
+        attributes.push_str(settings.same_site.as_str());
+        for (attribute, on) in [
+            ("; HttpOnly", settings.http_only),
+            ("; Secure", settings.secure),
+            ("; Partitioned", settings.partitioned),
+        ] {
+            attributes.push_str(if on { attribute } else { "" });
+        }
         Self {
-            name: name.to_owned(),
+            name: settings.cookie_name.clone(),
             attributes,
         }
     }

@@ -10,12 +10,18 @@ pub(crate) use commit::{CommitRun, Moment};
 pub(crate) use run::Run;
 
 use crate::{
-    Clock, Result,
+    Clock, Result, Secret, Settings,
     clock::Monotonic,
-    lifecycle::{Ask, Context, Open, Opened},
+    lifecycle::{Ask, Context, Open, Rules},
+    record::Keyring,
     session::{Home, SessionData},
     store::{At, Reply, SessionStore},
+    sweeper::Sweeper,
 };
+
+/// How long a dead id leaves a marker, at least. It must outlast the requests that were in flight, and a write that the
+/// store executes late.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// A store with the settings under which it is used.
 pub(crate) struct Engine {
@@ -25,26 +31,48 @@ pub(crate) struct Engine {
     /// How long an open, and how long a commit, may take.
     pub(crate) timeout: Duration,
     pub(crate) queues: Arc<queue::Queues>,
+    sweeper: Arc<Sweeper>,
 }
 
 impl Engine {
+    /// `settings` must have been checked.
+    ///
+    /// # Errors
+    /// There is no secret key.
     pub(crate) fn new(
         store: Arc<dyn SessionStore>,
-        cx: Context,
+        settings: &Settings,
         clock: Arc<Monotonic>,
-        timeout: Duration,
-    ) -> Self {
-        Self {
+        sweeper: Arc<Sweeper>,
+    ) -> Result<Self> {
+        let capabilities = store.capabilities();
+        let previous = settings.previous_keys.iter().map(Secret::as_bytes);
+        let secret = settings.secret_key()?.as_bytes();
+        let in_this_process = !capabilities.shared && !capabilities.persistent;
+        Ok(Self {
             store,
-            cx,
+            cx: Context {
+                capabilities,
+                keys: Keyring::new(secret, previous, &settings.cookie_name),
+                rules: Rules {
+                    cookie_name: settings.cookie_name.clone(),
+                    lifetime: settings.lifetime,
+                    absolute_lifetime: settings.absolute_lifetime,
+                    expire_on_close: settings.expire_on_close,
+                    seal: settings.encrypt && !in_this_process,
+                    grace: GRACE.max(settings.timeout * 2),
+                },
+            },
             clock,
-            timeout,
+            timeout: settings.timeout,
             queues: Arc::default(),
-        }
+            sweeper,
+        })
     }
 
     /// The session that these cookies belong to.
     pub(crate) fn open<'a>(self: &Arc<Self>, cookies: impl Iterator<Item = &'a [u8]>) -> Run<Open> {
+        self.sweeper.start();
         Run::new(self.clone(), Open::new(&self.cx, cookies))
     }
 
@@ -78,11 +106,13 @@ impl Home for EngineHome {
         self.0.cx.keys.csrf_token(seed)
     }
 
+    fn is(&self, engine: &Engine) -> bool {
+        Arc::ptr_eq(&self.0.store, &engine.store)
+            && self.0.cx.rules.cookie_name == engine.cx.rules.cookie_name
+    }
+
     fn save(&self, session: SessionData) -> Reply<()> {
         let run = CommitRun::new(self.0.clone(), session, Moment::Save);
         Reply::later(async move { run.await.map(|_| ()) })
     }
 }
-
-/// What an open answers.
-pub(crate) type OpenResult = Result<Opened>;

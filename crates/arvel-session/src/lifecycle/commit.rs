@@ -44,8 +44,6 @@ pub(crate) struct Committed {
     pub(crate) cookie: CookieChange,
     /// The live record that the request now stands on, when it is another than before.
     pub(crate) stored: Option<Stored>,
-    /// Whether the request still stands on a live session.
-    pub(crate) live: bool,
 }
 
 /// A record that this request has stored.
@@ -135,7 +133,6 @@ impl Commit {
             outcome: Outcome::Unchanged,
             cookie,
             stored: None,
-            live: true,
         }
     }
 
@@ -149,7 +146,6 @@ impl Commit {
             outcome,
             cookie: CookieChange::Nothing,
             stored: None,
-            live: false,
         }))
     }
 
@@ -198,7 +194,6 @@ impl Commit {
                 outcome: Outcome::Unchanged,
                 cookie: CookieChange::Nothing,
                 stored: None,
-                live: false,
             })));
         }
         self.check_head()?;
@@ -249,7 +244,7 @@ impl Commit {
         unknown: bool,
     ) -> Next {
         let Some(there) = there.filter(|record| !record.is_expired(now)) else {
-            return self.vanished(now, &target);
+            return self.vanished(cx, now, &target);
         };
         match there.kind {
             Kind::Plain | Kind::Sealed => {
@@ -324,15 +319,16 @@ impl Commit {
     /// The record is not there any more, and no marker says why.
     ///
     /// If it was due to expire, it has; unless the request took so long that a marker could have come and gone.
-    fn vanished(&self, now: Time, target: &Target) -> Next {
-        if self.has_expired(now, target) {
+    fn vanished(&self, cx: &Context, now: Time, target: &Target) -> Next {
+        if self.has_expired(cx, now, target) {
             return Ok(self.dropped());
         }
         Err(lost_record())
     }
 
-    pub(super) fn has_expired(&self, now: Time, target: &Target) -> bool {
-        target.expires <= now && now.since(self.work.opened) < std::time::Duration::from_secs(10)
+    pub(super) fn has_expired(&self, cx: &Context, now: Time, target: &Target) -> bool {
+        let grace = cx.rules.grace;
+        target.expires <= now && now.since(self.work.opened) < grace
     }
 
     /// A save over a live record is done.
@@ -351,7 +347,6 @@ impl Commit {
                 outcome: Outcome::Superseded,
                 cookie: CookieChange::Nothing,
                 stored: None,
-                live: false,
             }));
         }
         let mut carrier = live.carrier;
@@ -369,7 +364,6 @@ impl Commit {
                 carrier,
                 record,
             }),
-            live: true,
         }))
     }
 
@@ -388,7 +382,6 @@ impl Commit {
                 carrier: Carrier::Payload(Age::Current),
                 record,
             }),
-            live: true,
         })))
     }
 
@@ -414,7 +407,6 @@ impl Commit {
                 carrier: Carrier::Id(token),
                 record,
             }),
-            live: true,
         }))
     }
 
@@ -446,7 +438,6 @@ impl Commit {
             outcome: Outcome::Unchanged,
             cookie: CookieChange::Nothing,
             stored: None,
-            live: true,
         })
     }
 }

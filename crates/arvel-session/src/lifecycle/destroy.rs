@@ -129,7 +129,7 @@ impl Commit {
             }
             // A successor that is gone is not live; of our own we do not know where it went.
             None => match &destroy.own {
-                Some(own) if !self.has_expired(now, own) => Err(lost_record()),
+                Some(own) if !self.has_expired(cx, now, own) => Err(lost_record()),
                 _ => self.destroy_next(cx, now, destroy),
             },
         }
@@ -149,7 +149,6 @@ impl Commit {
             outcome,
             cookie,
             stored: None,
-            live: false,
         })))
     }
 }

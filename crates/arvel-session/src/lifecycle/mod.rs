@@ -15,7 +15,7 @@ mod work;
 
 pub(crate) use commit::{Commit, Committed, Outcome};
 pub(crate) use open::{Open, Opened};
-pub(crate) use refresh::{due, renewed};
+pub(crate) use refresh::due;
 pub(crate) use rules::{Context, Rules};
 pub(crate) use work::Work;
 

@@ -159,7 +159,7 @@ impl Commit {
             // A login that was sent twice makes two sessions: this one of what the request loaded and wrote (R12).
             (Some(Kind::Regenerated(_)), _) => self.create(cx, now, self.work.draft.clone()),
             (Some(Kind::Destroyed), _) => self.create_alone(cx, now),
-            _ if self.has_expired(now, old) => self.create_alone(cx, now),
+            _ if self.has_expired(cx, now, old) => self.create_alone(cx, now),
             _ => Err(lost_record()),
         }
     }

@@ -22,7 +22,6 @@ pub(crate) struct SealKey {
 impl SealKey {
     /// Where the plaintext begins in a buffer that is to be sealed.
     pub(crate) const NONCE: usize = 24;
-    pub(crate) const OVERHEAD: usize = Self::NONCE + 16;
 
     pub(crate) fn new(key: &[u8; 32]) -> Self {
         let cipher = Aes256::new(&Array::from(*key));

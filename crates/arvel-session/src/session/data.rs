@@ -78,6 +78,11 @@ impl SessionData {
         state
     }
 
+    /// Whether this session is one of that engine's.
+    pub(crate) fn is_of(&self, engine: &crate::engine::Engine) -> bool {
+        self.shared.home.is(engine)
+    }
+
     /// Whether somebody besides the caller still holds this session.
     pub(crate) fn is_shared(&self) -> bool {
         Arc::strong_count(&self.shared) > 1

@@ -2,6 +2,7 @@
 
 mod data;
 mod draft;
+mod fake;
 mod finite;
 mod flash;
 mod identity;

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     Result, Time,
+    engine::Engine,
     lifecycle::{CookieChange, Opened, Origin},
     record::{Body, random},
     store::{Columns, Key, Reply},
@@ -19,6 +20,9 @@ use crate::{
 pub(crate) trait Home: Send + Sync {
     /// The CSRF token of this seed.
     fn csrf_token(&self, seed: &[u8; 16]) -> String;
+
+    /// Whether sessions from there are those of this engine.
+    fn is(&self, engine: &Engine) -> bool;
 
     /// Commits what was changed so far.
     fn save(&self, session: SessionData) -> Reply<()>;
@@ -195,10 +199,11 @@ impl State {
     /// Drops this request's changes.
     pub(crate) fn discard(&mut self) {
         let base = match &self.origin {
-            Origin::Live(live) => Some(live.body.clone()),
+            Origin::Live(live) => Some(&live.body),
+            _ if self.phase == Phase::Fake => self.opened.as_ref(),
             Origin::None | Origin::Marked => None,
         };
-        self.draft = Draft::new(base, self.seen.clone());
+        self.draft = Draft::new(base.cloned(), self.seen.clone());
         self.journal.clear();
         self.now.clear();
         self.gone = Gone::default();
