@@ -1,7 +1,7 @@
 //! Installs the programs that the tests need, where they are missing, with Debian's package manager.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::io::{Read, Seek};
+use std::process::{Command, Stdio};
 
 use crate::error::{Context, Error, Result};
 use crate::{process, services};
@@ -18,10 +18,22 @@ const PROGRAMS: [(&str, &str); 8] = [
     ("openssl", "openssl"),
 ];
 
-/// While this file says so, Debian does not start the services that it installs.
+/// Installs the packages that it is given. While its policy (`$0`) is in force, Debian does not start what it installs.
+const SCRIPT: &str = r#"
+set -e
+export DEBIAN_FRONTEND=noninteractive PATH="$PATH:/usr/sbin:/sbin"
+if [ ! -e "$0" ]; then
+    trap 'rm -f "$0"' EXIT
+    printf '#!/bin/sh\nexit 101\n' >"$0"
+    chmod 755 "$0"
+fi
+apt-get --quiet -o DPkg::Lock::Timeout=300 update
+apt-get --quiet -o DPkg::Lock::Timeout=300 install --yes --no-install-recommends "$@"
+"#;
+
 const POLICY: &str = "/usr/sbin/policy-rc.d";
 
-/// Installs what is missing. It is not cut short by a signal: a half-configured package would outlive us.
+/// Installs what is missing.
 pub(crate) fn run() -> Result<()> {
     let packages = missing();
     if packages.is_empty() {
@@ -35,18 +47,14 @@ pub(crate) fn run() -> Result<()> {
         )));
     }
     eprintln!("xtask: installing {list}");
-    let _policy = Policy::forbid_starting()?;
-    apt(&["update"])?;
-    let install = ["install", "--yes", "--no-install-recommends"];
-    apt(&[&install[..], &packages].concat())
+    install(&packages)
 }
 
 fn missing() -> Vec<&'static str> {
-    let mut packages: Vec<&str> = PROGRAMS
+    let absent = PROGRAMS
         .into_iter()
-        .filter(|(program, _)| process::find(program).is_none())
-        .map(|(_, package)| package)
-        .collect();
+        .filter(|(program, _)| process::find(program).is_none());
+    let mut packages: Vec<&str> = absent.map(|(_, package)| package).collect();
     if services::postgres::programs().is_none() {
         packages.push("postgresql");
     }
@@ -54,41 +62,31 @@ fn missing() -> Vec<&'static str> {
     packages
 }
 
-fn apt(arguments: &[&str]) -> Result<()> {
-    let mut command = Command::new("setsid");
-    command
-        .args([
-            "--wait",
-            "apt-get",
-            "--quiet",
-            "-o",
-            "DPkg::Lock::Timeout=300",
-        ])
-        .args(arguments);
-    process::output(command.env("DEBIAN_FRONTEND", "noninteractive")).map(drop)
-}
-
-/// The policy, in force until it is dropped. One that is there already is left alone.
-struct Policy(Option<PathBuf>);
-
-impl Policy {
-    fn forbid_starting() -> Result<Self> {
-        let file = Path::new(POLICY);
-        if file.exists() {
-            return Ok(Self(None));
-        }
-        std::fs::write(file, "#!/bin/sh\nexit 101\n").context(format!("writing {POLICY}"))?;
-        let ours = Self(Some(file.to_path_buf()));
-        process::output(Command::new("chmod").args(["755", POLICY]))?;
-        Ok(ours)
+/// Runs the script in a session of its own, writing to a file: no signal cuts it short, nor does our end, because a
+/// package half configured would outlive us.
+fn install(packages: &[&str]) -> Result<()> {
+    let log = || "keeping the log of apt-get";
+    let mut file = tempfile::tempfile().context(log())?;
+    let [output, errors] = [
+        file.try_clone().context(log())?,
+        file.try_clone().context(log())?,
+    ];
+    let mut script = Command::new("setsid");
+    script
+        .args(["--wait", "sh", "-c", SCRIPT, POLICY])
+        .args(packages);
+    let status = script
+        .stdin(Stdio::null())
+        .stdout(output)
+        .stderr(errors)
+        .status()
+        .context("starting setsid")?;
+    if status.success() {
+        return Ok(());
     }
-}
-
-impl Drop for Policy {
-    fn drop(&mut self) {
-        let removed = self.0.as_deref().map(std::fs::remove_file);
-        if let Some(Err(error)) = removed {
-            eprintln!("xtask: removing {POLICY}: {error}");
-        }
-    }
+    let mut said = String::new();
+    file.rewind()
+        .and_then(|()| file.read_to_string(&mut said))
+        .context(log())?;
+    Err(Error::new(format!("apt-get failed, {status}:\n{said}")))
 }

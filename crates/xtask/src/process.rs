@@ -1,5 +1,6 @@
 //! Finding programs, running them to their end, and waiting for what they start.
 
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -7,10 +8,13 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::error::{Context, Error, Result};
-use crate::interrupt;
+use crate::{interrupt, repository};
 
 /// How often we look whether something has happened.
 pub(crate) const POLL: Duration = Duration::from_millis(50);
+
+/// How long a command may take to end after an interruption.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// The path of a program. Servers are looked for in the system's folders too, which a plain user has not in `PATH`.
 pub(crate) fn find(program: &str) -> Option<PathBuf> {
@@ -68,15 +72,40 @@ pub(crate) fn wait_until(
     }
 }
 
-/// Waits for a child that leads a session of its own. When somebody interrupts us, it is interrupted and has `grace` to end.
-pub(crate) fn wait_for_end(child: &mut Child, grace: Duration) -> Result<ExitStatus> {
+/// Runs cargo in the repository, in sight of the user.
+pub(crate) fn cargo(arguments: &[&str], variables: &[(&str, &str)]) -> Result<()> {
+    eprintln!("$ cargo {}", arguments.join(" "));
+    let mut command = Command::new("cargo");
+    command
+        .current_dir(repository::root())
+        .args(arguments)
+        .envs(variables.iter().copied());
+    let mut child = command
+        .stdin(Stdio::null())
+        .process_group(0)
+        .spawn()
+        .context("starting cargo")?;
+    succeed(wait_for_end(&mut child)?)
+}
+
+/// An error when a command ended badly.
+pub(crate) fn succeed(status: ExitStatus) -> Result<()> {
+    if status.success() {
+        Ok(())
+    } else {
+        Err(Error::new(format!("cargo ended with {status}")))
+    }
+}
+
+/// Waits for a child that leads a process group. When somebody interrupts us, the group is interrupted too.
+pub(crate) fn wait_for_end(child: &mut Child) -> Result<ExitStatus> {
     let mut interrupted: Option<Instant> = None;
     loop {
         let ended = child.try_wait().context("waiting for a command")?;
         match (ended, interrupted) {
             (Some(status), None) => return Ok(status),
             (Some(_), Some(_)) => return Err(Error::Interrupted),
-            (None, Some(asked)) if asked.elapsed() > grace => return Err(Error::Interrupted),
+            (None, Some(asked)) if asked.elapsed() > GRACE => return Err(Error::Interrupted),
             (None, None) if interrupt::check().is_err() => {
                 kill_process_group(Pid::from_child(child), Signal::INT)
                     .context("interrupting a command")?;

@@ -2,11 +2,10 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::guard::{self, Guard};
 use crate::services::{self, Variables};
 use crate::steps::Steps;
@@ -41,9 +40,6 @@ pub(crate) fn run(steps: &mut Steps, filters: &[String]) -> Result<()> {
         Ok(())
     })
 }
-
-/// How long the tests may take to end after an interruption.
-const GRACE: Duration = Duration::from_secs(10);
 
 /// Cargo, with what the tests must know.
 struct Cargo<'a> {
@@ -85,11 +81,6 @@ impl Cargo<'_> {
             .args(self.filters);
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         let mut child = self.guard.spawn(&mut command, Signal::INT)?;
-        let status = process::wait_for_end(&mut child, GRACE)?;
-        if status.success() {
-            Ok(())
-        } else {
-            Err(Error::new(format!("cargo ended with {status}")))
-        }
+        process::succeed(process::wait_for_end(&mut child)?)
     }
 }

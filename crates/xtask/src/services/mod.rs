@@ -65,7 +65,9 @@ pub(crate) fn serve(write: Option<&Path>) -> Result<()> {
     while interrupt::check().is_ok() {
         std::thread::sleep(process::POLL);
     }
-    write.map_or(Ok(()), std::fs::remove_file).context("removing the file of exports")
+    write
+        .map_or(Ok(()), std::fs::remove_file)
+        .context("removing the file of exports")
 }
 
 /// A server that was started and is not ready yet.
