@@ -12,7 +12,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, wait};
 
 use crate::error::{Context, Result};
 use crate::process::POLL;
@@ -82,6 +82,8 @@ impl Drop for Guard {
         if let Err(error) = self.process.wait() {
             eprintln!("xtask: waiting for the guard: {error}");
         }
+        // What it stopped were our children: they stay in the list of processes until we have heard of their end.
+        while let Ok(Some(_)) = wait(WaitOptions::NOHANG) {}
     }
 }
 
@@ -103,7 +105,7 @@ pub(crate) fn watch(folder: &Path) -> Result<()> {
     for line in std::io::stdin().lines() {
         started.extend(line.ok().as_deref().and_then(Started::parse));
     }
-    stop(&started);
+    stop(&started, folder);
     remove(folder)
 }
 
@@ -126,58 +128,69 @@ impl Started {
     }
 }
 
-/// Asks each leader to end, and kills what is left of the sessions when the leaders are gone or have had their time.
-fn stop(started: &[Started]) {
-    let leaders: Vec<Pid> = started.iter().map(|started| started.pid).collect();
-    let before = living(&leaders);
-    for started in started
-        .iter()
-        .filter(|started| before.contains(&started.pid))
-    {
-        kill_process(started.pid, started.stop).ok();
+/// Asks each leader to end, and kills what is left when the leaders are gone or have had their time.
+fn stop(started: &[Started], folder: &Path) {
+    let sessions: Vec<Pid> = started.iter().map(|started| started.pid).collect();
+    let left = || living(&sessions, folder);
+    let before = left();
+    for leader in started.iter().filter(|leader| before.contains(&leader.pid)) {
+        kill_process(leader.pid, leader.stop).ok();
     }
     let asked = Instant::now();
-    while living(&leaders).iter().any(|pid| leaders.contains(pid)) && asked.elapsed() < GRACE {
+    while left().iter().any(|pid| sessions.contains(pid)) && asked.elapsed() < GRACE {
         std::thread::sleep(POLL);
     }
     while asked.elapsed() < 2 * GRACE {
-        let left = living(&leaders);
+        let left = left();
         if left.is_empty() {
             return;
         }
-        left.into_iter()
-            .for_each(|pid| kill_process(pid, Signal::KILL).unwrap_or_default());
+        left.iter()
+            .for_each(|pid| kill_process(*pid, Signal::KILL).unwrap_or_default());
         std::thread::sleep(POLL);
     }
-    eprintln!(
-        "xtask: these processes would not end: {:?}",
-        living(&leaders)
-    );
+    eprintln!("xtask: these processes would not end: {:?}", left());
 }
 
-/// The processes of these sessions that still run.
-fn living(sessions: &[Pid]) -> Vec<Pid> {
-    let Ok(processes) = std::fs::read_dir("/proc") else {
+/// The processes that run in one of these sessions, or in our folder: whoever left its session, or was started when we
+/// were killed and could not tell of it, still works there. So may somebody's shell, but that one has a terminal.
+fn living(sessions: &[Pid], folder: &Path) -> Vec<Pid> {
+    let Ok(entries) = std::fs::read_dir("/proc") else {
         return Vec::new();
     };
-    let stats = processes
-        .flatten()
-        .filter_map(|entry| std::fs::read_to_string(entry.path().join("stat")).ok());
-    stats.filter_map(|stat| alive_in(&stat, sessions)).collect()
+    let processes = entries.flatten().filter_map(|entry| {
+        let process = Process::parse(&std::fs::read_to_string(entry.path().join("stat")).ok()?)?;
+        let works_in = std::fs::read_link(entry.path().join("cwd")).unwrap_or_default();
+        let in_folder = !process.has_terminal && works_in.starts_with(folder);
+        let ours = process.runs && (in_folder || sessions.contains(&process.session));
+        ours.then_some(process.pid)
+    });
+    processes.collect()
 }
 
-/// The process of a `/proc/…/stat` line, if it runs in one of these sessions.
-fn alive_in(stat: &str, sessions: &[Pid]) -> Option<Pid> {
-    // `pid (name) state parent group session …`; the name may hold anything.
-    let (pid, _) = stat.split_once(' ')?;
-    let mut fields = stat.rsplit_once(") ")?.1.split(' ');
-    let state = fields.next()?;
-    let session = Pid::from_raw(fields.nth(2)?.parse().ok()?)?;
-    let runs = !matches!(state, "Z" | "X") && sessions.contains(&session);
-    if runs {
-        Pid::from_raw(pid.parse().ok()?)
-    } else {
-        None
+/// What `/proc/…/stat` says of a process.
+#[derive(Debug, PartialEq)]
+struct Process {
+    pid: Pid,
+    session: Pid,
+    runs: bool,
+    has_terminal: bool,
+}
+
+impl Process {
+    /// Reads `pid (name) state parent group session terminal …`, where the name may hold anything.
+    fn parse(stat: &str) -> Option<Self> {
+        let (pid, _) = stat.split_once(' ')?;
+        let mut fields = stat.rsplit_once(") ")?.1.split(' ');
+        let runs = !matches!(fields.next()?, "Z" | "X");
+        let session = Pid::from_raw(fields.nth(2)?.parse().ok()?)?;
+        let has_terminal = fields.next()? != "0";
+        Some(Self {
+            pid: Pid::from_raw(pid.parse().ok()?)?,
+            session,
+            runs,
+            has_terminal,
+        })
     }
 }
 
@@ -199,14 +212,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_process_is_found_by_its_session_whatever_its_name() {
-        let session = [Pid::from_raw(7).unwrap()];
-        assert_eq!(
-            alive_in("12 (a) b (c) S 1 7 7 0 -1", &session),
-            Pid::from_raw(12)
-        );
-        assert_eq!(alive_in("12 (sh) Z 1 7 7 0 -1", &session), None);
-        assert_eq!(alive_in("12 (sh) S 7 7 8 0 -1", &session), None);
+    fn a_process_is_read_whatever_its_name() {
+        let pid = |raw| Pid::from_raw(raw).unwrap();
+        let running = Process {
+            pid: pid(12),
+            session: pid(7),
+            runs: true,
+            has_terminal: false,
+        };
+        assert_eq!(Process::parse("12 (a) b (c) S 1 8 7 0 -1"), Some(running));
+        let ended = Process {
+            pid: pid(12),
+            session: pid(7),
+            runs: false,
+            has_terminal: true,
+        };
+        assert_eq!(Process::parse("12 (sh) Z 1 8 7 34816 -1"), Some(ended));
     }
 
     #[test]

@@ -4,14 +4,14 @@ use std::net::TcpStream;
 
 use rustix::process::Signal;
 
-use super::{Server, Variables, command, folder_for, free_ports};
+use super::{Server, Variables, command, folder_for, free_port};
 use crate::error::Result;
 use crate::guard::Guard;
 use crate::process;
 
 /// Starts the driver; it starts browsers when a test asks for one.
 pub(super) fn start(guard: &Guard) -> Result<Variables> {
-    let [port] = free_ports()?;
+    let port = free_port()?;
     let folder = folder_for(guard, "chromedriver", None)?;
     let mut driver = command(&process::need("chromedriver")?, &folder, None);
     driver.arg(format!("--port={port}")).env("TMPDIR", &folder);

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use rustix::process::Signal;
 
-use super::{Server, Variables, command, folder_for, free_ports};
+use super::{Server, Variables, command, folder_for, free_port};
 use crate::error::{Context, Result};
 use crate::guard::Guard;
 use crate::process;
@@ -32,7 +32,7 @@ pub(super) fn start(guard: &Guard) -> Result<Variables> {
 
     let statements = guard.folder().join("mariadb.sql");
     std::fs::write(&statements, FIRST_STATEMENTS).context("writing MariaDB's first statements")?;
-    let [port] = free_ports()?;
+    let port = free_port()?;
     let port = port.to_string();
     let mut server = command(&process::need("mariadbd")?, &folder, USER);
     server.args([

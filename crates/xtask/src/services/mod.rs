@@ -7,9 +7,13 @@ mod redis;
 mod tls;
 
 use std::fs::File;
+use std::hash::{BuildHasher, RandomState};
 use std::net::TcpListener;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -20,6 +24,9 @@ use crate::{install, interrupt, process};
 
 /// How long a server may take to get ready.
 const LIMIT: Duration = Duration::from_secs(60);
+
+/// Where free ports are looked for.
+const PORTS: Range<u16> = 12_000..32_000;
 
 /// The environment variables that lead the tests to the servers.
 pub(crate) type Variables = Vec<(&'static str, String)>;
@@ -127,19 +134,17 @@ impl Server {
     }
 }
 
-/// Free ports, all different. They are free again, for the servers to take, when this returns.
-fn free_ports<const N: usize>() -> Result<[u16; N]> {
-    let mut ports = [0; N];
-    let mut held = Vec::new();
-    for port in &mut ports {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).context("looking for a free port")?;
-        *port = listener
-            .local_addr()
-            .context("looking for a free port")?
-            .port();
-        held.push(listener);
-    }
-    Ok(ports)
+/// A free port, for a server that is about to start. It lies below the ports that the system gives to whoever asks for
+/// any port at all, among them our own clients.
+fn free_port() -> Result<u16> {
+    /// Each port is handed out once in a run; runs at the same time start at places of their own.
+    static NEXT: LazyLock<AtomicU16> =
+        LazyLock::new(|| AtomicU16::new(RandomState::new().hash_one(()) as u16));
+    let candidates = (0..PORTS.len())
+        .map(|_| PORTS.start + NEXT.fetch_add(1, Ordering::Relaxed) % (PORTS.end - PORTS.start));
+    let mut free = candidates.filter(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok());
+    free.next()
+        .ok_or_else(|| Error::new(format!("no port of {PORTS:?} is free")))
 }
 
 /// A folder in the run's folder, which belongs to `user` where we are root.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use rustix::process::Signal;
 
-use super::{Server, Variables, command, folder_for, free_ports};
+use super::{Server, Variables, command, folder_for, free_port};
 use crate::error::{Context, Error, Result};
 use crate::guard::Guard;
 use crate::{process, repository};
@@ -53,7 +53,7 @@ pub(super) fn start(guard: &Guard) -> Result<Variables> {
     ]);
     Server::start(guard, "initdb", &mut initdb, Signal::TERM)?.wait_for_end()?;
 
-    let [port] = free_ports()?;
+    let port = free_port()?;
     let mut server = command(&programs.join("postgres"), &folder, USER);
     server.args([
         "-D",
