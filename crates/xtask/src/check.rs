@@ -1,0 +1,66 @@
+//! `cargo xtask check`: everything that can be said about the code without running it.
+
+use crate::error::Result;
+use crate::process::cargo;
+use crate::steps::Steps;
+use crate::{hygiene, repository};
+
+/// Makes every complaint of clippy an error.
+const STRICT: [&str; 3] = ["--", "-D", "warnings"];
+
+/// Runs each check, also after one has failed.
+pub(crate) fn run(steps: &mut Steps) -> Result<()> {
+    steps.run("hygiene", hygiene::run)?;
+    steps.run("formatting", formatting)?;
+    steps.run("lints", lints)?;
+    steps.run("the library without features", || library(""))?;
+    for feature in repository::features()? {
+        steps.run(&format!("the feature {feature} alone"), || {
+            library(&feature)
+        })?;
+    }
+    steps.run("documentation", || {
+        let build = ["doc", "--workspace", "--all-features", "--no-deps"];
+        cargo(&build, &[("RUSTDOCFLAGS", "-D warnings")])
+    })
+}
+
+fn formatting() -> Result<()> {
+    cargo(&["fmt", "--all", "--check"], &[])?;
+    for manifest in repository::own_workspaces()? {
+        cargo(
+            &[
+                "fmt",
+                "--check",
+                "--manifest-path",
+                &manifest.display().to_string(),
+            ],
+            &[],
+        )?;
+    }
+    Ok(())
+}
+
+fn lints() -> Result<()> {
+    let all = ["clippy", "--workspace", "--all-features", "--all-targets"];
+    cargo(&[&all[..], &STRICT].concat(), &[])?;
+    for manifest in repository::own_workspaces()? {
+        let manifest = manifest.display().to_string();
+        let own = ["clippy", "--all-targets", "--manifest-path", &manifest];
+        cargo(&[&own[..], &STRICT].concat(), &[])?;
+    }
+    Ok(())
+}
+
+/// The library with one feature alone, or with none.
+fn library(feature: &str) -> Result<()> {
+    let library = [
+        "clippy",
+        "--package",
+        "arvel-session",
+        "--no-default-features",
+        "--features",
+        feature,
+    ];
+    cargo(&[&library[..], &STRICT].concat(), &[])
+}

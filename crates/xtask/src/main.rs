@@ -1,0 +1,92 @@
+//! `cargo xtask …`: everything that a developer of this repository runs.
+//!
+//! `test` installs what is missing (Debian), starts private servers, runs every test and cleans up; `services` starts the
+//! servers alone; `check` is formatting, lints, features, docs and hygiene; `ci` is `check`, then `test`.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command-line tool talks to its user"
+)]
+
+mod check;
+mod error;
+mod guard;
+mod hygiene;
+mod install;
+mod interrupt;
+mod process;
+mod repository;
+mod services;
+mod steps;
+mod test;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::error::{Error, Result};
+use crate::steps::Steps;
+
+#[derive(Parser)]
+#[command(
+    name = "cargo xtask",
+    about = "Everything that a developer of arvel-session runs."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Installs what is missing, starts private servers, runs every test, cleans up.
+    Test {
+        /// Runs only the tests whose names contain one of these.
+        filters: Vec<String>,
+    },
+    /// Starts the private servers, prints their environment variables and waits for Ctrl-C.
+    Services {
+        /// Also writes the variables to this file, which goes when the servers go.
+        #[arg(long)]
+        write: Option<PathBuf>,
+    },
+    /// Formatting, lints, each feature alone, documentation and hygiene.
+    Check,
+    /// What CI runs: `check`, then `test`.
+    Ci,
+    /// Waits for its standard input to end, then stops the servers and removes the folder (started by the others).
+    #[command(hide = true)]
+    Guard { folder: PathBuf },
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Guard { folder } => guard::watch(&folder),
+        command => interrupt::listen().and_then(|()| run(command)),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Error::Interrupted) => {
+            eprintln!("xtask: interrupted");
+            ExitCode::from(130)
+        }
+        Err(Error::Failed(why)) => {
+            eprintln!("xtask: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<()> {
+    let mut steps = Steps::default();
+    let result = match command {
+        Command::Test { filters } => test::run(&mut steps, &filters),
+        Command::Services { write } => return services::serve(write.as_deref()),
+        Command::Check => check::run(&mut steps),
+        Command::Ci => check::run(&mut steps).and_then(|()| test::run(&mut steps, &[])),
+        Command::Guard { .. } => Ok(()),
+    };
+    steps.print();
+    result.and_then(|()| steps.verdict())
+}

@@ -1,0 +1,86 @@
+//! `cargo xtask test`: every test there is, against private servers.
+
+use std::path::Path;
+use std::process::Command;
+
+use rustix::process::Signal;
+
+use crate::error::Result;
+use crate::guard::{self, Guard};
+use crate::services::{self, Variables};
+use crate::steps::Steps;
+use crate::{install, process, repository};
+
+/// Installs, starts, tests; the guard cleans up, whatever comes of it.
+pub(crate) fn run(steps: &mut Steps, filters: &[String]) -> Result<()> {
+    steps.need("install what is missing", install::run)?;
+    let guard = Guard::start()?;
+    let mut variables = steps.need("start the servers", || services::start(&guard))?;
+    variables.push(("ARVEL_TEST_REQUIRE", "1".to_owned()));
+    let cargo = Cargo {
+        guard: &guard,
+        variables,
+        filters,
+    };
+
+    steps.run("tests", || cargo.run_tests())?;
+    steps.run("documentation tests", || {
+        cargo.run(&["test", "--doc", "--workspace", "--all-features"])
+    })?;
+    for manifest in repository::own_workspaces()? {
+        let name = manifest
+            .strip_prefix(repository::root())
+            .unwrap_or(&manifest)
+            .display()
+            .to_string();
+        steps.run(&name, || cargo.run(&["test", "--manifest-path", &name]))?;
+    }
+    steps.need("stop the servers", || {
+        drop(guard);
+        Ok(())
+    })
+}
+
+/// Cargo, with what the tests must know.
+struct Cargo<'a> {
+    guard: &'a Guard,
+    variables: Variables,
+    filters: &'a [String],
+}
+
+impl Cargo<'_> {
+    fn run_tests(&self) -> Result<()> {
+        if process::output(Command::new("cargo").args(["nextest", "--version"])).is_err() {
+            return self.run(&["test", "--workspace", "--all-features", "--all-targets"]);
+        }
+        let mut arguments = vec![
+            "nextest",
+            "run",
+            "--workspace",
+            "--all-features",
+            "--no-fail-fast",
+        ];
+        if !self.filters.is_empty() {
+            // The filter may be for a documentation test.
+            arguments.push("--no-tests=warn");
+        }
+        self.execute(&arguments)
+    }
+
+    /// `cargo test`, which takes several filters only behind `--`.
+    fn run(&self, arguments: &[&str]) -> Result<()> {
+        self.execute(&[arguments, &["--no-fail-fast", "--"]].concat())
+    }
+
+    fn execute(&self, arguments: &[&str]) -> Result<()> {
+        eprintln!("$ cargo {} {}", arguments.join(" "), self.filters.join(" "));
+        let mut command = guard::in_own_session(Path::new("cargo"), None);
+        command
+            .current_dir(repository::root())
+            .args(arguments)
+            .args(self.filters);
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        let mut child = self.guard.spawn(&mut command, Signal::INT)?;
+        process::succeed(process::wait_for_end(&mut child)?)
+    }
+}
