@@ -22,3 +22,10 @@ pub use facade::{Session, SessionServiceProvider, layer};
 pub use manager::{SessionManager, Store};
 pub use session::{AsKey, Key, KeyName, SessionData};
 pub use tower::{ResponseFuture, SessionBody, SessionService, StartSession};
+
+/// The documents of the repository: their code is compiled and run as this crate's own examples are.
+#[cfg(doctest)]
+mod documents {
+    #[doc = include_str!("../../../README.md")]
+    struct Readme;
+}

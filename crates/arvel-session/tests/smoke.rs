@@ -39,3 +39,30 @@ async fn a_counter_counts() {
         assert!(browser.jar.is_empty());
     }
 }
+
+#[tokio::test]
+async fn a_body_is_watched_only_while_a_handle_is_alive() {
+    let app = App::new(config());
+    let mut browser = Browser::default();
+    let kept = std::sync::Arc::new(std::sync::Mutex::new(None));
+    let keep = kept.clone();
+    browser
+        .visit(&app, |session| {
+            session.put("a", 1)?;
+            Ok("x".into())
+        })
+        .await;
+    let response = app.send(browser.request(|_| Ok("x".into()))).await;
+    assert!(
+        !response.headers().contains_key("vary"),
+        "untouched, and nobody holds it"
+    );
+    let response = app
+        .send(browser.request(move |session| {
+            *keep.lock().unwrap() = Some(session);
+            Ok("x".into())
+        }))
+        .await;
+    assert!(response.headers().contains_key("vary"));
+    drop(kept);
+}

@@ -33,7 +33,8 @@ pub(crate) enum Moment {
 /// A commit under way. Dropped in the middle, it is finished in the background (R4).
 pub(crate) struct CommitRun {
     engine: Arc<Engine>,
-    session: SessionData,
+    /// Taken back by the caller in the end.
+    session: Option<SessionData>,
     moment: Moment,
     run: Option<Run<Commit>>,
     /// Nobody waits for it any more; if the runtime ends, so does this.
@@ -44,16 +45,39 @@ impl CommitRun {
     pub(crate) fn new(engine: Arc<Engine>, session: SessionData, moment: Moment) -> Self {
         Self {
             engine,
-            session,
+            session: Some(session),
             moment,
             run: None,
             in_background: false,
         }
     }
 
+    /// The session, once the commit is done.
+    pub(crate) fn take_session(&mut self) -> Option<SessionData> {
+        self.session.take()
+    }
+
+    fn poll_with(
+        &mut self,
+        session: &SessionData,
+        task: &mut TaskContext<'_>,
+    ) -> Poll<Result<CookieChange>> {
+        let mut run = match self.run.take() {
+            Some(run) => run,
+            None => ready!(self.begin(session, task)),
+        };
+        match Pin::new(&mut run).poll(task) {
+            Poll::Ready(result) => Poll::Ready(self.finish(session, run, result)),
+            Poll::Pending => {
+                self.run = Some(run);
+                Poll::Pending
+            }
+        }
+    }
+
     /// Takes the changes out of the session, once no other commit of it is under way.
-    fn begin(&mut self, task: &mut TaskContext<'_>) -> Poll<Run<Commit>> {
-        let mut state = self.session.state();
+    fn begin(&self, session: &SessionData, task: &mut TaskContext<'_>) -> Poll<Run<Commit>> {
+        let mut state = session.state();
         if state.committing {
             state.waiting.push(task.waker().clone());
             return Poll::Pending;
@@ -93,16 +117,19 @@ impl CommitRun {
         }
     }
 
-    fn finish(&mut self, result: Result<Committed>) -> Result<CookieChange> {
-        let Some(run) = self.run.take() else {
-            return result.map(|committed| committed.cookie);
-        };
+    fn finish(
+        &self,
+        session: &SessionData,
+        run: Run<Commit>,
+        result: Result<Committed>,
+    ) -> Result<CookieChange> {
         let driver = self.engine.cx.capabilities.name;
-        let mut state = self.session.state();
+        let shared = session.is_shared();
+        let mut state = session.state();
         let result = match result {
             Ok(committed) => {
                 observe::committed(driver, committed.outcome);
-                Ok(self.settle(&mut state, committed))
+                Ok(self.settle(&mut state, committed, shared))
             }
             Err(error) => {
                 observe::failed(driver, "commit", &error);
@@ -117,11 +144,11 @@ impl CommitRun {
     }
 
     /// Puts the session on what is stored now.
-    fn settle(&self, state: &mut State, committed: Committed) -> CookieChange {
+    fn settle(&self, state: &mut State, committed: Committed, shared: bool) -> CookieChange {
         match (committed.outcome, committed.stored) {
             (Outcome::Destroyed, _) => rebase(state, Origin::None),
             // Nobody but us holds the session any more: nobody will ask it anything.
-            (_, Some(stored)) if self.session.is_shared() => {
+            (_, Some(stored)) if shared => {
                 let opened = self.engine.cx.disclose(&stored.key, &stored.record);
                 if let Some((body, _)) = opened {
                     let live = Live {
@@ -181,34 +208,31 @@ impl Future for CommitRun {
 
     fn poll(self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<Self::Output> {
         let commit = self.get_mut();
-        if commit.run.is_none() {
-            commit.run = Some(ready!(commit.begin(task)));
-        }
-        let Some(run) = &mut commit.run else {
+        let Some(session) = commit.session.take() else {
             return Poll::Pending;
         };
-        let result = ready!(Pin::new(run).poll(task));
-        Poll::Ready(commit.finish(result))
+        let polled = commit.poll_with(&session, task);
+        commit.session = Some(session);
+        polled
     }
 }
 
 impl Drop for CommitRun {
     fn drop(&mut self) {
-        let Some(run) = self.run.take() else {
+        let (Some(run), Some(session)) = (self.run.take(), self.session.take()) else {
             return;
         };
-        let handle = tokio::runtime::Handle::try_current();
-        match handle {
+        match tokio::runtime::Handle::try_current() {
             Ok(runtime) if !self.in_background => {
                 runtime.spawn(Self {
                     engine: self.engine.clone(),
-                    session: self.session.clone(),
+                    session: Some(session),
                     moment: self.moment,
                     run: Some(run),
                     in_background: true,
                 });
             }
-            _ => release(&mut self.session.state()),
+            _ => release(&mut session.state()),
         }
     }
 }

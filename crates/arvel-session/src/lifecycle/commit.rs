@@ -67,15 +67,15 @@ pub(crate) struct Commit {
 pub(super) enum Stage {
     Idle,
     /// Over a live record: the request's own, or a successor.
-    Saving(Target, Write),
+    Saving(Box<Target>, Write),
     /// A new session.
     Creating(Option<Id>, Write),
     /// For the other commits of this session, to save over this record next.
-    Waiting(Target),
+    Waiting(Box<Target>),
     /// Looking for the live end of a chain, to replay the journal there.
     Following(Key),
-    Replacing(Replace),
-    Destroying(Destroy),
+    Replacing(Box<Replace>),
+    Destroying(Box<Destroy>),
 }
 
 type Next = Result<Step<Result<Committed>>>;
@@ -184,7 +184,7 @@ impl Commit {
         };
         let write = self.work.write(cx, now, place, &draft)?;
         let ask = Ask::Save(target.key, Expect::Revision(target.revision), write.clone());
-        self.ask(Stage::Saving(target, write), ask)
+        self.ask(Stage::Saving(Box::new(target), write), ask)
     }
 
     /// A session of its own, under an id that nobody has seen.
@@ -215,7 +215,7 @@ impl Commit {
                 Saved::Done => Ok(self.settled(cx, now, &target, write.record)),
                 Saved::Token(bytes) => self.carried(cx, now, &bytes, write.record),
                 Saved::Conflict(there) => {
-                    self.save_conflict(cx, now, target, &write, there, unknown)
+                    self.save_conflict(cx, now, *target, &write, there, unknown)
                 }
             },
             Stage::Creating(id, write) => match (saved, id) {
@@ -228,8 +228,8 @@ impl Commit {
                 }
                 _ => Err(unexpected()),
             },
-            Stage::Replacing(replace) => self.replace_answered(cx, now, replace, saved, unknown),
-            Stage::Destroying(destroy) => self.destroy_answered(cx, now, destroy, saved),
+            Stage::Replacing(replace) => self.replace_answered(cx, now, *replace, saved, unknown),
+            Stage::Destroying(destroy) => self.destroy_answered(cx, now, *destroy, saved),
             Stage::Idle | Stage::Waiting(_) | Stage::Following(_) => Err(unexpected()),
         }
     }
@@ -268,13 +268,13 @@ impl Commit {
     pub(super) fn again(&mut self, cx: &Context, current: Target) -> Next {
         observe::conflict(cx.capabilities.name);
         let queue = Ask::Queue(current.key);
-        self.ask(Stage::Waiting(current), queue)
+        self.ask(Stage::Waiting(Box::new(current)), queue)
     }
 
     fn queued(&mut self, cx: &Context, now: Time) -> Next {
         let target = match std::mem::replace(&mut self.stage, Stage::Idle) {
-            Stage::Destroying(destroy) => return self.destroy_current(cx, now, destroy),
-            Stage::Waiting(target) => target,
+            Stage::Destroying(destroy) => return self.destroy_current(cx, now, *destroy),
+            Stage::Waiting(target) => *target,
             _ => return Err(unexpected()),
         };
         // A new seal for the old content is not worth a second try.
@@ -298,7 +298,7 @@ impl Commit {
         let record = loaded?.filter(|record| !record.is_expired(now));
         match std::mem::replace(&mut self.stage, Stage::Idle) {
             Stage::Following(key) => self.followed(cx, now, key, record),
-            Stage::Destroying(destroy) => self.destroy_found(cx, now, destroy, record),
+            Stage::Destroying(destroy) => self.destroy_found(cx, now, *destroy, record),
             _ => Err(unexpected()),
         }
     }

@@ -69,7 +69,7 @@ impl Commit {
             Expect::Revision(revision),
             durable(marker, now),
         );
-        self.ask(Stage::Destroying(destroy), ask)
+        self.ask(Stage::Destroying(Box::new(destroy)), ask)
     }
 
     fn destroy_next(&mut self, cx: &Context, now: Time, mut destroy: Destroy) -> Next {
@@ -84,7 +84,7 @@ impl Commit {
             own: None,
             ..destroy
         };
-        self.ask(Stage::Destroying(destroy), Ask::Load(key))
+        self.ask(Stage::Destroying(Box::new(destroy)), Ask::Load(key))
     }
 
     pub(super) fn destroy_answered(
@@ -118,7 +118,7 @@ impl Commit {
             Some(there) if there.kind.is_live() => {
                 let queue = Ask::Queue(destroy.key);
                 destroy.revision = Some(there.revision);
-                self.ask(Stage::Destroying(destroy), queue)
+                self.ask(Stage::Destroying(Box::new(destroy)), queue)
             }
             Some(there) => {
                 destroy.done |= destroy.marker == Some(there.revision);

@@ -55,6 +55,7 @@ pub(crate) enum Answer {
 
 /// What a machine wants next.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "it lives for one statement")]
 pub(crate) enum Step<T> {
     Ask(Ask),
     Done(T),

@@ -92,7 +92,7 @@ impl Commit {
                 Ask::Save(new, Expect::Revision(revision), durable(destroyed, now))
             }
         };
-        self.ask(Stage::Replacing(replace), ask)
+        self.ask(Stage::Replacing(Box::new(replace)), ask)
     }
 
     pub(super) fn replace_answered(

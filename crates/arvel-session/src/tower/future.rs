@@ -47,7 +47,7 @@ pin_project! {
         Committing {
             commit: CommitRun,
             response: Option<Response<R>>,
-            visit: Option<Visit>,
+            exit: Exit,
         },
         /// A session that another layer takes care of, or none.
         Passing {
@@ -71,9 +71,14 @@ struct Entry<S, B> {
 
 /// A request that has its session.
 struct Visit {
+    exit: Exit,
+    session: SessionData,
+}
+
+/// What a response needs on its way out.
+struct Exit {
     shared: Arc<Shared>,
     facts: Facts,
-    session: SessionData,
 }
 
 impl<S: Service<Request<B>>, B, R> ResponseFuture<S, B, R> {
@@ -119,31 +124,34 @@ impl<S: Service<Request<B>>, B> Entry<S, B> {
         let session = SessionData::new(state, self.shared.home.clone());
         self.request.extensions_mut().insert(session.clone());
         let visit = Visit {
-            shared: self.shared,
-            facts: self.facts,
+            exit: Exit {
+                shared: self.shared,
+                facts: self.facts,
+            },
             session,
         };
         (self.inner.call(self.request), visit)
     }
 }
 
-impl Visit {
-    fn commit<R>(&self, response: &Response<R>) -> CommitRun {
+impl Exit {
+    fn commit<R>(&self, session: SessionData, response: &Response<R>) -> CommitRun {
         let moment = Moment::Head {
             age: self.facts.ages(response.status()),
             navigation: self.facts.navigation,
         };
-        CommitRun::new(self.shared.engine.clone(), self.session.clone(), moment)
+        CommitRun::new(self.shared.engine.clone(), session, moment)
     }
 
     fn finish<R: Body<Data = Bytes>>(
-        self,
+        &self,
+        session: SessionData,
         response: Response<R>,
         committed: Result<CookieChange>,
     ) -> Response<SessionBody<R>> {
-        // The middleware holds one; whoever else does may still read and write.
-        let shared = self.session.is_shared();
-        let mut state = self.session.state();
+        // We hold one; whoever else does may still read and write.
+        let shared = session.is_shared();
+        let mut state = session.state();
         state.phase = Phase::Body;
         let read = state.accessed || shared;
         let before = std::mem::take(&mut state.cookie);
@@ -157,7 +165,7 @@ impl Visit {
         let (mut parts, body) = response.into_parts();
         head::finish(&mut parts.headers, &self.shared, &change, read);
         let body = if shared && !self.facts.is_head && !body.is_end_stream() {
-            SessionBody::watched(body, self.shared.engine.clone(), self.session)
+            SessionBody::watched(body, self.shared.engine.clone(), session)
         } else {
             SessionBody::plain(body)
         };
@@ -197,25 +205,26 @@ where
                 Project::Handling { handler, visit } => {
                     // An error of the handler's is not ours to answer: nothing is committed.
                     let response = ready!(handler.poll(cx))?;
-                    let Some(visit) = visit.take() else {
+                    let Some(Visit { exit, session }) = visit.take() else {
                         return Poll::Pending;
                     };
                     Stage::Committing {
-                        commit: visit.commit(&response),
+                        commit: exit.commit(session, &response),
                         response: Some(response),
-                        visit: Some(visit),
+                        exit,
                     }
                 }
                 Project::Committing {
                     commit,
                     response,
-                    visit,
+                    exit,
                 } => {
-                    let committed = ready!(Pin::new(commit).poll(cx));
-                    let (Some(response), Some(visit)) = (response.take(), visit.take()) else {
+                    let committed = ready!(Pin::new(&mut *commit).poll(cx));
+                    let (Some(response), Some(session)) = (response.take(), commit.take_session())
+                    else {
                         return Poll::Pending;
                     };
-                    return Poll::Ready(Ok(visit.finish(response, committed)));
+                    return Poll::Ready(Ok(exit.finish(session, response, committed)));
                 }
                 Project::Passing { handler } => {
                     let response = ready!(handler.poll(cx))?;

@@ -1,5 +1,6 @@
 //! A browser and an application for tests of the whole middleware, in process.
 #![allow(dead_code, reason = "each test file uses its part")]
+#![allow(clippy::unwrap_used, reason = "in a test it is the assertion")]
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -16,32 +17,32 @@ use axum::{
 use tower::ServiceExt;
 
 /// What a request does with its session.
-pub type Handler = Arc<dyn Fn(SessionData) -> Result<String> + Send + Sync>;
+pub(crate) type Handler = Arc<dyn Fn(SessionData) -> Result<String> + Send + Sync>;
 
 /// An application whose only handler does what the request asks for.
 #[derive(Clone)]
-pub struct App {
-    pub manager: SessionManager,
-    pub clock: ManualClock,
+pub(crate) struct App {
+    pub(crate) manager: SessionManager,
+    pub(crate) clock: ManualClock,
     router: Router,
 }
 
-pub fn config() -> SessionConfig {
+pub(crate) fn config() -> SessionConfig {
     SessionConfig::new()
         .driver("memory")
         .secret_key(Secret::generate())
 }
 
 impl App {
-    pub fn new(config: SessionConfig) -> Self {
+    pub(crate) fn new(config: SessionConfig) -> Self {
         Self::configured(config, |layer| layer)
     }
 
-    pub fn on(store: impl SessionStore + Clone, config: SessionConfig) -> Self {
+    pub(crate) fn on(store: impl SessionStore + Clone, config: SessionConfig) -> Self {
         Self::build(config.driver("test"), |layer| layer, Some(store))
     }
 
-    pub fn configured(
+    pub(crate) fn configured(
         config: SessionConfig,
         change: impl FnOnce(StartSession) -> StartSession,
     ) -> Self {
@@ -69,7 +70,7 @@ impl App {
         }
     }
 
-    pub async fn send(&self, request: Request<Body>) -> Response<Body> {
+    pub(crate) async fn send(&self, request: Request<Body>) -> Response<Body> {
         self.router.clone().oneshot(request).await.unwrap()
     }
 }
@@ -87,7 +88,7 @@ async fn handle(
 
 /// Holds a request back inside its handler, until it is told to go on.
 #[derive(Clone, Default)]
-pub struct Gate(Arc<(tokio::sync::Notify, tokio::sync::Notify)>);
+pub(crate) struct Gate(Arc<(tokio::sync::Notify, tokio::sync::Notify)>);
 
 impl Gate {
     async fn pass(&self) {
@@ -96,39 +97,39 @@ impl Gate {
     }
 
     /// Waits until the request is in its handler.
-    pub async fn entered(&self) {
+    pub(crate) async fn entered(&self) {
         self.0.0.notified().await;
     }
 
-    pub fn open(&self) {
+    pub(crate) fn open(&self) {
         self.0.1.notify_one();
     }
 }
 
 /// A browser with a cookie jar.
 #[derive(Clone, Default)]
-pub struct Browser {
-    pub jar: BTreeMap<String, String>,
-    pub headers: HeaderMap,
+pub(crate) struct Browser {
+    pub(crate) jar: BTreeMap<String, String>,
+    pub(crate) headers: HeaderMap,
 }
 
 /// An answer, taken apart.
 #[derive(Debug)]
-pub struct Answer {
-    pub status: StatusCode,
-    pub headers: HeaderMap,
-    pub body: String,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: String,
 }
 
 impl Answer {
-    pub fn set_cookies(&self) -> Vec<&str> {
+    pub(crate) fn set_cookies(&self) -> Vec<&str> {
         let lines = self.headers.get_all(SET_COOKIE).iter();
         lines.map(|line| line.to_str().unwrap()).collect()
     }
 }
 
 impl Browser {
-    pub fn request(
+    pub(crate) fn request(
         &self,
         handler: impl Fn(SessionData) -> Result<String> + Send + Sync + 'static,
     ) -> Request<Body> {
@@ -150,7 +151,7 @@ impl Browser {
     }
 
     /// Takes an answer in, cookies and all.
-    pub async fn receive(&mut self, response: Response<Body>) -> Answer {
+    pub(crate) async fn receive(&mut self, response: Response<Body>) -> Answer {
         let (parts, body) = response.into_parts();
         for line in parts.headers.get_all(SET_COOKIE) {
             let line = line.to_str().unwrap();
@@ -172,7 +173,7 @@ impl Browser {
         }
     }
 
-    pub async fn visit(
+    pub(crate) async fn visit(
         &mut self,
         app: &App,
         handler: impl Fn(SessionData) -> Result<String> + Send + Sync + 'static,
