@@ -11,6 +11,8 @@ mod open;
 mod refresh;
 mod replace;
 mod rules;
+#[cfg(test)]
+mod vectors;
 mod work;
 
 pub(crate) use commit::{Commit, Committed, Outcome};

@@ -12,6 +12,8 @@ pub(crate) use body::{Body, BodyWriter, Entry, Meta};
 pub use format::{Kind, Record, Revision};
 pub(crate) use id::Id;
 pub use id::Key;
+#[cfg(test)]
+pub(crate) use id::to_hex;
 pub(crate) use keyring::{Age, Keyring};
 pub(crate) use random::random;
 pub(crate) use seal::SealKey;
