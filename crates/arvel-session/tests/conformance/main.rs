@@ -1,0 +1,160 @@
+//! The suite itself, tested: honest stores pass it, and each broken one is caught.
+
+mod faults;
+mod honest;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use arvel_session::conformance::{CHECKS, Opener, Outcome, Report, run};
+use honest::{Shelf, Tokens, opener, shared};
+use tokio::{sync::Semaphore, task::JoinSet};
+
+mod shelf {
+    use super::*;
+    arvel_session::conformance_tests!(shared(Shelf::server()));
+}
+
+mod memory {
+    use super::*;
+    arvel_session::conformance_tests!(opener(Shelf::memory));
+}
+
+mod expiring {
+    use super::*;
+    arvel_session::conformance_tests!(shared(Shelf::expiring()));
+}
+
+mod tokens {
+    use super::*;
+    arvel_session::conformance_tests!(shared(Tokens::new()));
+}
+
+mod without_replace {
+    use super::*;
+    arvel_session::conformance_tests!({
+        let mut shelf = Shelf::server();
+        shelf.capabilities.atomic_replace = false;
+        shared(shelf)
+    });
+}
+
+fn lines(report: &Report, which: impl Fn(&Outcome) -> bool) -> Vec<&'static str> {
+    let matching = |(name, result): &(&'static str, _)| match result {
+        Ok(outcome) => which(outcome).then_some(*name),
+        Err::<_, arvel_session::conformance::Failure>(_) => None,
+    };
+    report.lines.iter().filter_map(matching).collect()
+}
+
+/// A store of sixteen mebibytes, of which everything else applies too.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_can_do_all_passes_all() {
+    let mut shelf = Shelf::server();
+    shelf.capabilities.max_bytes = 16 << 20;
+    let report = run(&shared(shelf)).await;
+    assert!(report.passed(), "{report}");
+    let not_applicable = lines(&report, |outcome| *outcome != Outcome::Passed);
+    assert_eq!(
+        not_applicable,
+        [
+            "what_expires_goes_by_itself",
+            "what_was_given_more_time_stays"
+        ]
+    );
+}
+
+/// The suite does not disturb itself, nor what lives in the same place.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crowded_place_is_no_trouble() {
+    let shelf = Shelf::server();
+    let mut runs = JoinSet::new();
+    for _ in 0..3 {
+        let shelf = shelf.clone();
+        runs.spawn(async move {
+            run(&Opener::crowded(move || {
+                let store = shelf.clone();
+                async { Ok(store) }
+            }))
+            .await
+        });
+    }
+    for report in runs.join_all().await {
+        assert!(report.passed(), "{report}");
+        let not_applicable = lines(&report, |outcome| *outcome != Outcome::Passed);
+        assert_eq!(
+            not_applicable,
+            [
+                "expired_records_count_as_present",
+                "a_sweep_is_bounded_and_counts",
+                "a_sweep_of_nothing_answers_zero",
+                "what_expires_goes_by_itself",
+                "what_was_given_more_time_stays",
+            ]
+        );
+    }
+}
+
+/// The single-threaded runtime serves too.
+#[tokio::test]
+async fn one_thread_is_enough() {
+    let report = run(&shared(Shelf::server())).await;
+    assert!(report.passed(), "{report}");
+}
+
+/// A store that does not open fails every check, and a report says it in words.
+#[tokio::test]
+async fn a_store_that_does_not_open_fails() {
+    let closed = Opener::private(|| async {
+        let refused = std::io::Error::other("connection refused");
+        Err::<Shelf, _>(arvel_session::Error::store("shelf: open", refused))
+    });
+    let report = run(&closed).await;
+    assert_eq!(report.failed().count(), CHECKS.len());
+    let text = report.to_string();
+    let line = "FAILED a_touch_creates_nothing: opening the store failed: shelf: open: connection refused\n";
+    assert!(text.contains(line), "{text}");
+    assert_eq!(text.lines().count(), CHECKS.len());
+}
+
+/// Every fault is caught by some check, and every check catches some fault.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_fault_is_caught_and_every_check_catches_one() {
+    let places = Arc::new(Semaphore::new(4));
+    let mut runs = JoinSet::new();
+    for (fault, opener) in faults::all() {
+        let places = places.clone();
+        runs.spawn(async move {
+            let _place = places.acquire().await.unwrap();
+            let report = run(&opener).await;
+            (fault, report.failed().collect::<Vec<_>>())
+        });
+    }
+    let caught: BTreeMap<_, _> = runs.join_all().await.into_iter().collect();
+    let mut catches: BTreeMap<_, Vec<_>> = CHECKS
+        .iter()
+        .map(|check| (check.name(), Vec::new()))
+        .collect();
+    for (fault, checks) in &caught {
+        println!("{fault}: {}", checks.join(", "));
+        for check in checks {
+            catches.get_mut(check).unwrap().push(*fault);
+        }
+    }
+    println!();
+    for (check, faults) in &catches {
+        println!("{check}: {}", faults.join("; "));
+    }
+    let missed: Vec<_> = caught
+        .iter()
+        .filter(|(_, checks)| checks.is_empty())
+        .collect();
+    assert!(
+        missed.is_empty(),
+        "faults that no check catches: {missed:?}"
+    );
+    let idle: Vec<_> = catches
+        .iter()
+        .filter(|(_, faults)| faults.is_empty())
+        .collect();
+    assert!(idle.is_empty(), "checks that catch no fault: {idle:?}");
+}
