@@ -9,13 +9,7 @@ use super::{CHECKS, Opener, Outcome};
 /// Takes an expression that makes the [`Opener`], anew for each test; or an `Option` of one, where `None` says that there
 /// is nothing to test here, as when a server is not running: each test then says so on standard error and ends.
 ///
-/// ```
-/// # struct MyStore;
-/// use arvel_session::conformance::Opener;
-///
-/// # #[cfg(any())]
-/// arvel_session::conformance_tests!(Opener::private(|| async { Ok(MyStore::new()) }));
-/// ```
+/// The [module's documentation](crate::conformance) has an example. Two stores in one file stand in a `mod` each.
 #[macro_export]
 macro_rules! conformance_tests {
     ($opener:expr $(,)?) => {

@@ -11,7 +11,10 @@ use crate::store::Capabilities;
 /// How long one check may take; a store that hangs is a failure with a name.
 const LIMIT: Duration = Duration::from_secs(120);
 
-pub(super) type Running = Pin<Box<dyn Future<Output = Checked> + Send>>;
+type Running = Pin<Box<dyn Future<Output = Checked> + Send>>;
+
+/// A declaration that keeps a check from applying, in words, and the check of that declaration.
+type Refusal = (&'static str, fn(Handle) -> Running);
 
 /// What a store must declare for a check to apply to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,8 +28,7 @@ enum Needs {
 }
 
 impl Needs {
-    /// The declaration that keeps a check from applying, and the check of that declaration.
-    fn refused(self, by: Capabilities) -> Option<(&'static str, fn(Handle) -> Running)> {
+    fn refused(self, by: Capabilities) -> Option<Refusal> {
         match self {
             Self::Nothing => None,
             _ if !by.server_side => Some(("denies server_side", |handle| {

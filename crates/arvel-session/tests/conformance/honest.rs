@@ -16,14 +16,14 @@ const LIMIT: usize = 64 << 10;
 
 /// A map under a lock.
 #[derive(Clone)]
-pub struct Shelf {
-    pub capabilities: Capabilities,
+pub(crate) struct Shelf {
+    pub(crate) capabilities: Capabilities,
     records: Arc<Mutex<HashMap<Key, Record>>>,
 }
 
 impl Shelf {
     /// Everything that can be declared.
-    pub fn server() -> Self {
+    pub(crate) fn server() -> Self {
         let mut capabilities = Capabilities::new("shelf");
         capabilities.max_bytes = LIMIT;
         Self {
@@ -33,20 +33,20 @@ impl Shelf {
     }
 
     /// Each handle is a store of its own, and gone when it is dropped.
-    pub fn memory() -> Self {
+    pub(crate) fn memory() -> Self {
         let mut shelf = Self::server();
         (shelf.capabilities.shared, shelf.capabilities.persistent) = (false, false);
         shelf
     }
 
     /// What expires goes by itself.
-    pub fn expiring() -> Self {
+    pub(crate) fn expiring() -> Self {
         let mut shelf = Self::server();
         shelf.capabilities.sweeps = false;
         shelf
     }
 
-    pub fn records(&self) -> MutexGuard<'_, HashMap<Key, Record>> {
+    pub(crate) fn records(&self) -> MutexGuard<'_, HashMap<Key, Record>> {
         let mut records = self.records.lock().unwrap();
         if !self.capabilities.sweeps {
             let now = SystemClock.now();
@@ -55,16 +55,16 @@ impl Shelf {
         records
     }
 
-    pub fn get(&self, key: &Key) -> Option<Record> {
+    pub(crate) fn get(&self, key: &Key) -> Option<Record> {
         self.records().get(key).cloned()
     }
 
-    pub fn put(&self, key: Key, record: Record) {
+    pub(crate) fn put(&self, key: Key, record: Record) {
         self.records().insert(key, record);
     }
 
     /// The contract's heart, and the only place where it stands.
-    pub fn expected(there: Option<&Record>, expect: Expect) -> bool {
+    pub(crate) fn expected(there: Option<&Record>, expect: Expect) -> bool {
         match (there, expect) {
             (None, Expect::Absent) => true,
             (Some(there), Expect::Revision(revision)) => there.matches(revision),
@@ -72,7 +72,7 @@ impl Shelf {
         }
     }
 
-    pub fn save_now(&self, key: &Key, expect: Expect, record: Record) -> Saved {
+    pub(crate) fn save_now(&self, key: &Key, expect: Expect, record: Record) -> Saved {
         let mut records = self.records();
         let there = records.get(key);
         if !Self::expected(there, expect) {
@@ -82,7 +82,7 @@ impl Shelf {
         Saved::Done
     }
 
-    pub fn replace_now(
+    pub(crate) fn replace_now(
         &self,
         old: &Key,
         expect: Revision,
@@ -100,7 +100,7 @@ impl Shelf {
         Saved::Done
     }
 
-    pub fn touch_now(&self, key: &Key, expires: Time) {
+    pub(crate) fn touch_now(&self, key: &Key, expires: Time) {
         if let Some(record) = self.records().get_mut(key)
             && record.kind.is_live()
         {
@@ -108,7 +108,7 @@ impl Shelf {
         }
     }
 
-    pub fn sweep_now(&self, max: usize, expired: impl Fn(&Record) -> bool) -> usize {
+    pub(crate) fn sweep_now(&self, max: usize, expired: impl Fn(&Record) -> bool) -> usize {
         let mut records = self.records();
         let gone: Vec<Key> = records
             .iter()
@@ -168,16 +168,16 @@ impl SessionStore for Shelf {
     }
 }
 
-pub fn unsupported() -> Error {
+pub(crate) fn unsupported() -> Error {
     Error::new(ErrorKind::Unsupported, "no replace here")
 }
 
 /// The browser holds the record.
 #[derive(Clone)]
-pub struct Tokens(pub Capabilities);
+pub(crate) struct Tokens(pub(crate) Capabilities);
 
 impl Tokens {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut capabilities = Capabilities::new("tokens");
         (capabilities.server_side, capabilities.atomic_replace) = (false, false);
         (capabilities.sweeps, capabilities.max_bytes) = (false, 3000);
@@ -212,7 +212,7 @@ impl SessionStore for Tokens {
 }
 
 /// An opener that makes each handle with this.
-pub fn opener<S: SessionStore>(open: impl Fn() -> S + Send + Sync + 'static) -> Opener {
+pub(crate) fn opener<S: SessionStore>(open: impl Fn() -> S + Send + Sync + 'static) -> Opener {
     Opener::private(move || {
         let store = open();
         async move { Result::Ok(store) }
@@ -220,6 +220,6 @@ pub fn opener<S: SessionStore>(open: impl Fn() -> S + Send + Sync + 'static) -> 
 }
 
 /// An opener whose handles are clones: one place.
-pub fn shared<S: SessionStore + Clone>(store: S) -> Opener {
+pub(crate) fn shared<S: SessionStore + Clone>(store: S) -> Opener {
     opener(move || store.clone())
 }

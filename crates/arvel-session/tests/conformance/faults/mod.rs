@@ -6,7 +6,7 @@ mod racing;
 mod replacing;
 mod storing;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use arvel_session::{
     Error, ErrorKind, Time,
@@ -16,10 +16,10 @@ use arvel_session::{
 
 use crate::honest::{Shelf, shared};
 
-/// A fault's name, and a store that has it.
-pub type Fault = (&'static str, Opener);
+/// A fault's name, the checks that are meant to catch it (with spaces between), and a store that has it.
+pub(crate) type Fault = (&'static str, &'static str, Opener);
 
-pub fn all() -> Vec<Fault> {
+pub(crate) fn all() -> Vec<Fault> {
     let mut faults = declaring::faults();
     faults.extend(storing::faults());
     faults.extend(replacing::faults());
@@ -36,17 +36,17 @@ type OnSweep = dyn Fn(&Shelf, Time, usize) -> Reply<usize> + Send + Sync;
 
 /// The arguments of a replace.
 #[derive(Clone)]
-pub struct Replace {
-    pub old: Key,
-    pub expect: Revision,
-    pub marker: Record,
-    pub new: Key,
-    pub write: Write,
+pub(crate) struct Replace {
+    pub(crate) old: Key,
+    pub(crate) expect: Revision,
+    pub(crate) marker: Record,
+    pub(crate) new: Key,
+    pub(crate) write: Write,
 }
 
 impl Replace {
     /// As it should be.
-    pub fn on(self, shelf: &Shelf) -> Reply<Saved> {
+    pub(crate) fn on(self, shelf: &Shelf) -> Reply<Saved> {
         let Self {
             old,
             expect,
@@ -57,13 +57,13 @@ impl Replace {
         shelf.replace(&old, expect, marker, &new, write)
     }
 
-    pub fn conflict(&self, shelf: &Shelf) -> Option<Saved> {
+    pub(crate) fn conflict(&self, shelf: &Shelf) -> Option<Saved> {
         let there = shelf.get(&self.old);
         let expected = Shelf::expected(there.as_ref(), Expect::Revision(self.expect));
         (!expected).then_some(Saved::Conflict(there))
     }
 
-    pub fn do_it(self, shelf: &Shelf) -> Saved {
+    pub(crate) fn do_it(self, shelf: &Shelf) -> Saved {
         shelf.put(self.old, self.marker);
         shelf.put(self.new, self.write.record);
         Saved::Done
@@ -72,8 +72,10 @@ impl Replace {
 
 /// An honest store, of which some calls do something else.
 #[derive(Clone)]
-pub struct Broken {
+pub(crate) struct Broken {
     honest: Shelf,
+    /// Held during a call, so that a fault of one kind is not one of concurrency too, unless it waits.
+    turn: Arc<Mutex<()>>,
     declared: Arc<dyn Fn(&Shelf) -> Capabilities + Send + Sync>,
     load: Option<Arc<OnLoad>>,
     save: Option<Arc<OnSave>>,
@@ -83,9 +85,10 @@ pub struct Broken {
 }
 
 impl Broken {
-    pub fn new(honest: Shelf) -> Self {
+    pub(crate) fn new(honest: Shelf) -> Self {
         Self {
             honest,
+            turn: Arc::default(),
             declared: Arc::new(|shelf| shelf.capabilities),
             load: None,
             save: None,
@@ -95,7 +98,7 @@ impl Broken {
         }
     }
 
-    pub fn declares(mut self, change: fn(&mut Capabilities)) -> Self {
+    pub(crate) fn declares(mut self, change: fn(&mut Capabilities)) -> Self {
         self.declared = Arc::new(move |shelf| {
             let mut declared = shelf.capabilities;
             change(&mut declared);
@@ -104,12 +107,12 @@ impl Broken {
         self
     }
 
-    pub fn changes(mut self, declared: fn(&Shelf) -> Capabilities) -> Self {
+    pub(crate) fn changes(mut self, declared: fn(&Shelf) -> Capabilities) -> Self {
         self.declared = Arc::new(declared);
         self
     }
 
-    pub fn load<F>(mut self, load: F) -> Self
+    pub(crate) fn load<F>(mut self, load: F) -> Self
     where
         F: Fn(&Shelf, At<'_>) -> Reply<Option<Record>> + Send + Sync + 'static,
     {
@@ -118,7 +121,7 @@ impl Broken {
     }
 
     /// Changes what is found.
-    pub fn finds<F>(self, find: F) -> Self
+    pub(crate) fn finds<F>(self, find: F) -> Self
     where
         F: Fn(&Shelf, &Key, Option<Record>) -> Option<Record> + Send + Sync + 'static,
     {
@@ -128,7 +131,7 @@ impl Broken {
         })
     }
 
-    pub fn save<F>(mut self, save: F) -> Self
+    pub(crate) fn save<F>(mut self, save: F) -> Self
     where
         F: Fn(&Shelf, &Key, Expect, Write) -> Reply<Saved> + Send + Sync + 'static,
     {
@@ -136,7 +139,7 @@ impl Broken {
         self
     }
 
-    pub fn replace<F>(mut self, replace: F) -> Self
+    pub(crate) fn replace<F>(mut self, replace: F) -> Self
     where
         F: Fn(&Shelf, Replace) -> Reply<Saved> + Send + Sync + 'static,
     {
@@ -144,7 +147,7 @@ impl Broken {
         self
     }
 
-    pub fn touch<F>(mut self, touch: F) -> Self
+    pub(crate) fn touch<F>(mut self, touch: F) -> Self
     where
         F: Fn(&Shelf, &Key, Time) -> Reply<()> + Send + Sync + 'static,
     {
@@ -153,7 +156,7 @@ impl Broken {
     }
 
     /// Touches only where something is, and as the fault says.
-    pub fn moves(self, change: fn(&mut Record, Time)) -> Self {
+    pub(crate) fn moves(self, change: fn(&mut Record, Time)) -> Self {
         self.touch(move |shelf, key, expires| {
             if let Some(record) = shelf.records().get_mut(key) {
                 change(record, expires);
@@ -162,7 +165,7 @@ impl Broken {
         })
     }
 
-    pub fn sweep<F>(mut self, sweep: F) -> Self
+    pub(crate) fn sweep<F>(mut self, sweep: F) -> Self
     where
         F: Fn(&Shelf, Time, usize) -> Reply<usize> + Send + Sync + 'static,
     {
@@ -171,7 +174,7 @@ impl Broken {
     }
 
     /// Keeps something else than what it was given, wherever a record comes in.
-    pub fn spoils(self, spoil: fn(&mut Record)) -> Self {
+    pub(crate) fn spoils(self, spoil: fn(&mut Record)) -> Self {
         self.save(move |shelf, key, expect, mut write| {
             spoil(&mut write.record);
             shelf.save(key, expect, write)
@@ -184,7 +187,7 @@ impl Broken {
     }
 
     /// Also saves where the fault says so; told what is there, what is expected, and the write.
-    pub fn also_saves(
+    pub(crate) fn also_saves(
         self,
         wrongly: fn(Option<&Record>, Option<Revision>, &Write) -> bool,
     ) -> Self {
@@ -202,7 +205,10 @@ impl Broken {
     }
 
     /// Answers conflicts in another way.
-    pub fn conflicts(self, change: fn(&Shelf, &Key, Option<Record>) -> Option<Record>) -> Self {
+    pub(crate) fn conflicts(
+        self,
+        change: fn(&Shelf, &Key, Option<Record>) -> Option<Record>,
+    ) -> Self {
         self.save(move |shelf, key, expect, write| {
             match shelf.save_now(key, expect, write.record) {
                 Saved::Conflict(there) => {
@@ -214,12 +220,19 @@ impl Broken {
     }
 }
 
+impl Broken {
+    fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().unwrap()
+    }
+}
+
 impl SessionStore for Broken {
     fn capabilities(&self) -> Capabilities {
         (self.declared)(&self.honest)
     }
 
     fn load(&self, at: At<'_>) -> Reply<Option<Record>> {
+        let _turn = self.turn();
         match &self.load {
             Some(load) => load(&self.honest, at),
             None => self.honest.load(at),
@@ -227,6 +240,7 @@ impl SessionStore for Broken {
     }
 
     fn save(&self, key: &Key, expect: Expect, write: Write) -> Reply<Saved> {
+        let _turn = self.turn();
         match &self.save {
             Some(save) => match self.capabilities().check_size(&write.record) {
                 Ok(()) => save(&self.honest, key, expect, write),
@@ -251,13 +265,18 @@ impl SessionStore for Broken {
             new: *new,
             write,
         };
+        let _turn = self.turn();
         match &self.replace {
-            Some(faulty) => faulty(&self.honest, replace),
+            Some(faulty) => match self.capabilities().check_size(&replace.write.record) {
+                Ok(()) => faulty(&self.honest, replace),
+                Err(error) => Reply::ready(Err(error)),
+            },
             None => replace.on(&self.honest),
         }
     }
 
     fn touch(&self, key: &Key, expires: Time, now: Time) -> Reply<()> {
+        let _turn = self.turn();
         match &self.touch {
             Some(touch) => touch(&self.honest, key, expires),
             None => self.honest.touch(key, expires, now),
@@ -265,6 +284,7 @@ impl SessionStore for Broken {
     }
 
     fn sweep(&self, now: Time, max: usize) -> Reply<usize> {
+        let _turn = self.turn();
         match &self.sweep {
             Some(sweep) => sweep(&self.honest, now, max),
             None => self.honest.sweep(now, max),
@@ -273,10 +293,14 @@ impl SessionStore for Broken {
 }
 
 /// A store that can do everything, with this fault.
-pub fn fault(name: &'static str, broken: impl FnOnce(Broken) -> Broken) -> Fault {
-    (name, shared(broken(Broken::new(Shelf::server()))))
+pub(crate) fn fault(
+    name: &'static str,
+    meant: &'static str,
+    broken: impl FnOnce(Broken) -> Broken,
+) -> Fault {
+    (name, meant, shared(broken(Broken::new(Shelf::server()))))
 }
 
-pub fn failure<T>() -> Reply<T> {
+pub(crate) fn failure<T>() -> Reply<T> {
     Reply::ready(Err(Error::new(ErrorKind::Store, "it broke")))
 }

@@ -14,7 +14,7 @@ use crate::honest::{Shelf, opener};
 
 const A_MOMENT: Duration = Duration::from_millis(1);
 
-pub fn faults() -> Vec<Fault> {
+pub(crate) fn faults() -> Vec<Fault> {
     let mut faults = looking();
     faults.extend(halves());
     faults.extend(handles());
@@ -42,62 +42,82 @@ async fn look_then_replace(shelf: Shelf, replace: Replace) -> Saved {
 
 fn looking() -> Vec<Fault> {
     vec![
-        fault("looks, then saves", |broken| {
-            broken.save(|shelf, key, expect, write| {
-                let saved = look_then_save(shelf.clone(), *key, expect, write);
-                Reply::later(async { Ok(saved.await) })
-            })
-        }),
-        fault("looks, then saves what is new", |broken| {
-            broken.save(|shelf, key, expect, write| match expect {
-                Expect::Absent => {
+        fault(
+            "looks, then saves",
+            "one_of_many_saves_wins no_increment_is_lost",
+            |broken| {
+                broken.save(|shelf, key, expect, write| {
                     let saved = look_then_save(shelf.clone(), *key, expect, write);
                     Reply::later(async { Ok(saved.await) })
-                }
-                Expect::Revision(_) => shelf.save(key, expect, write),
-            })
-        }),
-        fault("looks, then replaces", |broken| {
-            broken.replace(|shelf, replace| {
-                let replaced = look_then_replace(shelf.clone(), replace);
-                Reply::later(async { Ok(replaced.await) })
-            })
-        }),
-        fault("looks, then touches", |broken| {
-            broken.touch(|shelf, key, expires| {
-                let (shelf, key) = (shelf.clone(), *key);
-                Reply::later(async move {
-                    if let Some(mut there) = shelf.get(&key)
-                        && there.kind.is_live()
-                    {
-                        sleep(A_MOMENT).await;
-                        there.expires = expires;
-                        shelf.put(key, there);
+                })
+            },
+        ),
+        fault(
+            "looks, then saves what is new",
+            "one_of_many_saves_wins",
+            |broken| {
+                broken.save(|shelf, key, expect, write| match expect {
+                    Expect::Absent => {
+                        let saved = look_then_save(shelf.clone(), *key, expect, write);
+                        Reply::later(async { Ok(saved.await) })
                     }
-                    Ok(())
+                    Expect::Revision(_) => shelf.save(key, expect, write),
                 })
-            })
-        }),
-        fault("locks saves and replaces apart", |broken| {
-            let (saves, replaces) = (Arc::new(Gate::new(())), Arc::new(Gate::new(())));
-            broken
-                .save(move |shelf, key, expect, write| {
-                    let gate = saves.clone();
-                    let saved = look_then_save(shelf.clone(), *key, expect, write);
-                    Reply::later(async move {
-                        let _alone = gate.lock().await;
-                        Ok(saved.await)
-                    })
-                })
-                .replace(move |shelf, replace| {
-                    let gate = replaces.clone();
+            },
+        ),
+        fault(
+            "looks, then replaces",
+            "one_of_many_replaces_wins",
+            |broken| {
+                broken.replace(|shelf, replace| {
                     let replaced = look_then_replace(shelf.clone(), replace);
+                    Reply::later(async { Ok(replaced.await) })
+                })
+            },
+        ),
+        fault(
+            "looks, then touches",
+            "a_touch_never_undoes_a_save",
+            |broken| {
+                broken.touch(|shelf, key, expires| {
+                    let (shelf, key) = (shelf.clone(), *key);
                     Reply::later(async move {
-                        let _alone = gate.lock().await;
-                        Ok(replaced.await)
+                        if let Some(mut there) = shelf.get(&key)
+                            && there.kind.is_live()
+                        {
+                            sleep(A_MOMENT).await;
+                            there.expires = expires;
+                            shelf.put(key, there);
+                        }
+                        Ok(())
                     })
                 })
-        }),
+            },
+        ),
+        fault(
+            "locks saves and replaces apart",
+            "a_save_and_a_replace_never_both_win",
+            |broken| {
+                let (saves, replaces) = (Arc::new(Gate::new(())), Arc::new(Gate::new(())));
+                broken
+                    .save(move |shelf, key, expect, write| {
+                        let gate = saves.clone();
+                        let saved = look_then_save(shelf.clone(), *key, expect, write);
+                        Reply::later(async move {
+                            let _alone = gate.lock().await;
+                            Ok(saved.await)
+                        })
+                    })
+                    .replace(move |shelf, replace| {
+                        let gate = replaces.clone();
+                        let replaced = look_then_replace(shelf.clone(), replace);
+                        Reply::later(async move {
+                            let _alone = gate.lock().await;
+                            Ok(replaced.await)
+                        })
+                    })
+            },
+        ),
     ]
 }
 
@@ -162,31 +182,44 @@ impl Drop for Late {
 
 fn halves() -> Vec<Fault> {
     vec![
-        fault("saves in two steps", |broken| {
-            saves_in_steps(broken, false, put_half)
-        }),
-        fault("removes, then saves", |broken| {
-            saves_in_steps(broken, false, remove)
-        }),
-        fault("leaves half a save when it is dropped", |broken| {
-            saves_in_steps(broken, true, put_half)
-        }),
-        fault("leaves nothing when a save is dropped", |broken| {
-            saves_in_steps(broken, true, remove)
-        }),
-        fault("saves late what was dropped", |broken| {
-            broken.save(|shelf, key, expect, write| {
-                let (shelf, key) = (shelf.clone(), *key);
-                Reply::later(async move {
-                    let mut late = Late(Some((shelf.clone(), key, write.record.clone())));
-                    tokio::task::yield_now().await;
-                    late.0 = None;
-                    shelf.save(&key, expect, write).await
+        fault(
+            "saves in two steps",
+            "a_load_never_sees_half_a_save",
+            |broken| saves_in_steps(broken, false, put_half),
+        ),
+        fault(
+            "removes, then saves",
+            "a_load_never_sees_half_a_save",
+            |broken| saves_in_steps(broken, false, remove),
+        ),
+        fault(
+            "leaves half a save when it is dropped",
+            "a_dropped_save_is_all_or_nothing",
+            |broken| saves_in_steps(broken, true, put_half),
+        ),
+        fault(
+            "leaves nothing when a save is dropped",
+            "a_dropped_save_is_all_or_nothing",
+            |broken| saves_in_steps(broken, true, remove),
+        ),
+        fault(
+            "saves late what was dropped",
+            "a_dropped_save_is_all_or_nothing",
+            |broken| {
+                broken.save(|shelf, key, expect, write| {
+                    let (shelf, key) = (shelf.clone(), *key);
+                    Reply::later(async move {
+                        let mut late = Late(Some((shelf.clone(), key, write.record.clone())));
+                        tokio::task::yield_now().await;
+                        late.0 = None;
+                        shelf.save(&key, expect, write).await
+                    })
                 })
-            })
-        }),
+            },
+        ),
         fault(
             "marks the old session before the new one is there",
+            "a_marker_is_never_seen_before_its_successor",
             |broken| {
                 broken.replace(|shelf, replace| {
                     let shelf = shelf.clone();
@@ -203,22 +236,26 @@ fn halves() -> Vec<Fault> {
                 })
             },
         ),
-        fault("leaves half a replace when it is dropped", |broken| {
-            broken.replace(|shelf, replace| {
-                let shelf = shelf.clone();
-                Reply::later(async move {
-                    if replace.conflict(&shelf).is_none() {
-                        shelf.put(replace.new, replace.write.record.clone());
-                        tokio::task::yield_now().await;
-                    }
-                    if let Some(conflict) = replace.conflict(&shelf) {
-                        shelf.records().remove(&replace.new);
-                        return Ok(conflict);
-                    }
-                    Ok(replace.do_it(&shelf))
+        fault(
+            "leaves half a replace when it is dropped",
+            "a_dropped_replace_is_all_or_nothing",
+            |broken| {
+                broken.replace(|shelf, replace| {
+                    let shelf = shelf.clone();
+                    Reply::later(async move {
+                        if replace.conflict(&shelf).is_none() {
+                            shelf.put(replace.new, replace.write.record.clone());
+                            tokio::task::yield_now().await;
+                        }
+                        if let Some(conflict) = replace.conflict(&shelf) {
+                            shelf.records().remove(&replace.new);
+                            return Ok(conflict);
+                        }
+                        Ok(replace.do_it(&shelf))
+                    })
                 })
-            })
-        }),
+            },
+        ),
     ]
 }
 
@@ -227,10 +264,12 @@ fn handles() -> Vec<Fault> {
     vec![
         (
             "each handle remembers what it has seen",
+            "what_is_done_is_visible_everywhere a_replace_is_visible_everywhere",
             opener(move || remembering(one.clone())),
         ),
         (
             "each handle locks for itself",
+            "one_of_many_saves_wins_between_handles no_increment_is_lost_between_handles",
             opener(move || locking(other.clone())),
         ),
     ]
@@ -242,10 +281,7 @@ fn remembering(shelf: Shelf) -> Broken {
     Broken::new(shelf)
         .finds(move |_, key, found| {
             let mut memory = memory.lock().unwrap();
-            match found {
-                Some(found) => Some(memory.entry(*key).or_insert(found).clone()),
-                None => None,
-            }
+            found.map(|found| memory.entry(*key).or_insert(found).clone())
         })
         .save(move |shelf, key, expect, write| {
             let saved = shelf.save_now(key, expect, write.record);
