@@ -7,7 +7,7 @@ use super::{
     handle::{conflict, done, key_beside},
     report::{Failure, ensure},
 };
-use crate::store::{Expect, Key, Kind, Record, Reply, Saved, Write};
+use crate::store::{At, Expect, Key, Kind, Record, Reply, Saved, Write};
 
 /// After how many polls calls are dropped: most drivers have answered by then.
 const POLLS: usize = 8;
@@ -115,6 +115,24 @@ pub async fn a_dropped_replace_is_all_or_nothing(handle: Handle) -> Checked {
                 )));
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+    Ok(Outcome::Passed)
+}
+
+/// A load that is dropped takes nothing with it: the next one is answered with its own record.
+///
+/// # Errors
+/// The store breaks this sentence.
+pub async fn a_dropped_load_mixes_nothing_up(handle: Handle) -> Checked {
+    let (dropped, asked) = (handle.record(), handle.record());
+    let (dropped_key, asked_key) = (handle.create(&dropped).await?, handle.create(&asked).await?);
+    for polls in 0..POLLS {
+        drop_after(polls, handle.store.load(At::Key(&dropped_key))).await;
+        for _ in 0..2 {
+            let after = "after a load that was dropped";
+            handle.holds(&asked_key, Some(&asked), after).await?;
+            handle.holds(&dropped_key, Some(&dropped), after).await?;
         }
     }
     Ok(Outcome::Passed)

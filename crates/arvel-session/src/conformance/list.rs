@@ -130,7 +130,7 @@ macro_rules! __conformance_checks {
                 a_marker_is_never_seen_before_its_successor;
             Shared sharing: what_is_done_is_visible_everywhere a_replace_is_visible_everywhere
                 one_of_many_saves_wins_between_handles no_increment_is_lost_between_handles;
-            ServerSide dropping: a_dropped_save_is_all_or_nothing;
+            ServerSide dropping: a_dropped_save_is_all_or_nothing a_dropped_load_mixes_nothing_up;
             AtomicReplace dropping: a_dropped_replace_is_all_or_nothing;
         }
     };
@@ -155,7 +155,11 @@ pub const CHECKS: &[Check] = crate::__conformance_checks!(__conformance_table);
 ///
 /// Needs a tokio runtime, of any kind, with its timer, and whatever else the store needs.
 pub async fn run(opener: &Opener) -> Report {
-    let mut report = Report::default();
+    let opened = Handle::open(opener).await.ok();
+    let mut report = Report {
+        capabilities: opened.map(|handle| handle.capabilities()),
+        ..Report::default()
+    };
     for check in CHECKS {
         report.lines.push((check.name, check.run(opener).await));
     }

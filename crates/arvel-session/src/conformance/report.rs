@@ -2,7 +2,7 @@
 
 use std::{error, fmt};
 
-use crate::{Error, Result};
+use crate::{Error, Result, store::Capabilities};
 
 /// How a check ended that found nothing wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +60,8 @@ impl error::Error for Failure {
 /// Every check's name and what it answered; its `Display` is one line a check.
 #[derive(Debug, Default)]
 pub struct Report {
+    /// What the store declares; `None` when it did not open.
+    pub capabilities: Option<Capabilities>,
     /// The results, in the order of [`CHECKS`](super::CHECKS).
     pub lines: Vec<(&'static str, Checked)>,
 }
@@ -76,6 +78,33 @@ impl Report {
             .iter()
             .filter(|(_, result)| result.is_err())
             .map(|(name, _)| *name)
+    }
+
+    /// The whole report in one line: the store's name, how many checks ended how, and what it declares.
+    pub fn summary(&self) -> String {
+        let count = |wanted: fn(&Checked) -> bool| {
+            let ended_so = |(_, result): &&(_, Checked)| wanted(result);
+            self.lines.iter().filter(ended_so).count()
+        };
+        let passed = count(|result| matches!(result, Ok(Outcome::Passed)));
+        let not_applicable = count(|result| matches!(result, Ok(Outcome::NotApplicable(_))));
+        let failed = count(Result::is_err);
+        let counts = format!("{passed} passed, {not_applicable} not applicable, {failed} failed");
+        let Some(declared) = self.capabilities else {
+            return format!("the store did not open: {counts}");
+        };
+        let declarations = [
+            ("server_side", declared.server_side),
+            ("shared", declared.shared),
+            ("persistent", declared.persistent),
+            ("atomic_replace", declared.atomic_replace),
+            ("sweeps", declared.sweeps),
+        ];
+        let mut line = format!("{}: {counts};", declared.name);
+        for (name, _) in declarations.iter().filter(|(_, holds)| *holds) {
+            line += &format!(" {name}");
+        }
+        line + &format!(" max_bytes={}", declared.max_bytes)
     }
 }
 

@@ -12,7 +12,7 @@ mod honest;
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use arvel_session::conformance::{CHECKS, Check, Opener, Outcome, Report, run};
+use arvel_session::conformance::{self, CHECKS, Check, Opener, Outcome, Report, run};
 use honest::{Shelf, Tokens, opener, shared};
 use tokio::{sync::Semaphore, task::JoinSet};
 
@@ -48,7 +48,7 @@ mod without_replace {
 fn lines(report: &Report, which: impl Fn(&Outcome) -> bool) -> Vec<&'static str> {
     let matching = |(name, result): &(&'static str, _)| match result {
         Ok(outcome) => which(outcome).then_some(*name),
-        Err::<_, arvel_session::conformance::Failure>(_) => None,
+        Err::<_, conformance::Failure>(_) => None,
     };
     report.lines.iter().filter_map(matching).collect()
 }
@@ -60,6 +60,10 @@ async fn a_store_that_can_do_all_passes_all() {
     shelf.capabilities.max_bytes = 16 << 20;
     let report = run(&shared(shelf)).await;
     assert!(report.passed(), "{report}");
+    let declared = "server_side shared persistent atomic_replace sweeps max_bytes=16777216";
+    let passed = CHECKS.len() - 2;
+    let summary = format!("shelf: {passed} passed, 2 not applicable, 0 failed; {declared}");
+    assert_eq!(report.summary(), summary);
     let not_applicable = lines(&report, |outcome| *outcome != Outcome::Passed);
     assert_eq!(
         not_applicable,
@@ -121,6 +125,28 @@ async fn a_store_that_does_not_open_fails() {
     let line = "FAILED a_touch_creates_nothing: opening the store failed: shelf: open: connection refused\n";
     assert!(text.contains(line), "{text}");
     assert_eq!(text.lines().count(), CHECKS.len());
+}
+
+/// Where a server is not running there is nothing to test.
+#[test]
+fn without_a_store_a_test_ends() {
+    conformance::test(CHECKS[0].name(), None);
+}
+
+#[test]
+#[should_panic(expected = "no check `an_unknown_one`")]
+fn an_unknown_check_panics() {
+    conformance::test("an_unknown_one", shared(Shelf::server()));
+}
+
+#[test]
+#[should_panic(expected = "capabilities_do_not_change: opening the store failed: it is closed")]
+fn a_failed_check_panics() {
+    let closed = || async {
+        let error = arvel_session::ErrorKind::Store;
+        Err::<Shelf, _>(arvel_session::Error::new(error, "it is closed"))
+    };
+    conformance::test("capabilities_do_not_change", Opener::private(closed));
 }
 
 /// Every fault is caught by the checks that are meant to catch it, and every check is meant for some fault.

@@ -1,7 +1,7 @@
 //! Stores that are right only while nobody else is there.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -237,6 +237,11 @@ fn halves() -> Vec<Fault> {
             },
         ),
         fault(
+            "leaves a dropped load's answer to the next",
+            "a_dropped_load_mixes_nothing_up",
+            queueing,
+        ),
+        fault(
             "leaves half a replace when it is dropped",
             "a_dropped_replace_is_all_or_nothing",
             |broken| {
@@ -257,6 +262,22 @@ fn halves() -> Vec<Fault> {
             },
         ),
     ]
+}
+
+/// Answers in order, as on one connection, but a dropped load leaves its answer to the next.
+fn queueing(broken: Broken) -> Broken {
+    let answers: Arc<Mutex<VecDeque<Option<Record>>>> = Arc::default();
+    broken.load(move |shelf, at| {
+        let At::Key(key) = at else {
+            return Reply::ready(Ok(None));
+        };
+        let (answers, found) = (answers.clone(), shelf.get(key));
+        Reply::later(async move {
+            answers.lock().unwrap().push_back(found);
+            tokio::task::yield_now().await;
+            Ok(answers.lock().unwrap().pop_front().flatten())
+        })
+    })
 }
 
 fn handles() -> Vec<Fault> {
