@@ -120,7 +120,8 @@
 //! # What it cannot check
 //!
 //! That a failure is an error and never "nothing there"; that nothing is resent after a lost answer; that a durable write
-//! survives a crash; that another process sees what another handle does. Stop your server under your own tests.
+//! survives a crash; that another process sees what another handle does; what stands in the columns of a table. Stop your
+//! server, and look into your table, under tests of your own.
 
 mod handle;
 mod harness;
