@@ -1,5 +1,7 @@
 //! The manager: makes the store that the configuration names, and sweeps it.
 
+mod drivers;
+
 use std::{
     collections::HashMap,
     fmt,
@@ -12,7 +14,7 @@ use crate::{
     Clock, Error, ErrorKind, Result, SessionConfig, SystemClock,
     clock::Monotonic,
     record::Id,
-    store::{At, Capabilities, CookieStore, MemoryStore, SessionStore},
+    store::{At, Capabilities, SessionStore},
     sweeper::Sweeper,
 };
 
@@ -174,7 +176,7 @@ impl Inner {
         let settings = self.config.settings();
         let driver = match self.own().get(&settings.driver) {
             Some(make) => make(&self.config)?,
-            None => built_in(&self.config)?,
+            None => drivers::built_in(&self.config)?,
         };
         let sweeper = Sweeper::new(
             driver.clone(),
@@ -189,16 +191,6 @@ impl Inner {
             sweeper: Arc::new(sweeper),
         })
     }
-}
-
-fn built_in(config: &SessionConfig) -> Result<Arc<dyn SessionStore>> {
-    Ok(match config.settings().driver.as_str() {
-        "cookie" => Arc::new(CookieStore),
-        "memory" | "array" => Arc::new(MemoryStore::new()),
-        _ => {
-            return Err(config.refuse("driver", "is no driver: cookie, memory, array, file, redis, database, or one that was registered with extend"));
-        }
-    })
 }
 
 impl Store {
