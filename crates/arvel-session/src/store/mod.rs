@@ -7,6 +7,11 @@ use std::{
     task::{Context, Poll},
 };
 
+#[cfg(all(feature = "file", unix))]
+mod file;
+
+#[cfg(all(feature = "file", unix))]
+pub use self::file::FileStore;
 pub use crate::record::{Key, Kind, Record, Revision};
 use crate::{Error, ErrorKind, Result, Time};
 
