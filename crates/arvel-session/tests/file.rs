@@ -1,5 +1,10 @@
 //! The `file` driver: what only a driver on files can get wrong.
 #![cfg(all(feature = "file", unix))]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "clippy takes only a test's own function for a test, not what it calls"
+)]
 
 use std::{
     collections::HashMap,
@@ -11,6 +16,7 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
+        mpsc,
     },
     thread,
     time::{Duration, SystemTime},
@@ -66,7 +72,7 @@ impl Fixture {
 
 fn path(root: &Path, key: &Key) -> PathBuf {
     let hex = key.hex();
-    root.join(&hex[..3]).join(hex)
+    root.join(&hex[..2]).join(hex)
 }
 
 /// A key whose files spread like those of real ones.
@@ -83,12 +89,8 @@ fn at(revision: u64) -> Expect {
 
 /// A record from whose revision the body follows, so that a mixture of two would show.
 fn record(revision: u64, length: usize) -> Record {
-    let body: Vec<u8> = revision
-        .to_be_bytes()
-        .into_iter()
-        .cycle()
-        .take(length)
-        .collect();
+    let mut body = revision.to_be_bytes().repeat(length.div_ceil(8));
+    body.truncate(length);
     let expires = NOW.after(Duration::from_secs(7200));
     Record::new(Kind::Sealed, Revision::from_u64(revision), expires, body)
 }
@@ -194,9 +196,10 @@ fn acknowledge(key: u64, revision: u64) {
     std::io::stdout().lock().write_all(line.as_bytes()).unwrap();
 }
 
-/// Kills the child after this time and says what it had acknowledged last under each key.
+/// Kills the child this long after its first acknowledgement, and says what was acknowledged last under each key.
 fn kill_after(mut child: Child, time: Duration) -> HashMap<u64, u64> {
     let output = child.stdout.take().unwrap();
+    let (begun, beginning) = mpsc::channel();
     let reader = thread::spawn(move || {
         let mut acknowledged = HashMap::new();
         for line in BufReader::new(output).lines() {
@@ -206,9 +209,12 @@ fn kill_after(mut child: Child, time: Duration) -> HashMap<u64, u64> {
             };
             let (key, revision) = numbers.split_once(' ').unwrap();
             acknowledged.insert(key.parse().unwrap(), revision.parse().unwrap());
+            // Nobody listens any more from the second one on.
+            let _ = begun.send(());
         }
         acknowledged
     });
+    beginning.recv_timeout(Duration::from_secs(60)).unwrap();
     thread::sleep(time);
     child.kill().unwrap();
     child.wait().unwrap();
@@ -332,10 +338,7 @@ fn a_killed_writer_loses_nothing_that_was_acknowledged() {
     let mut acknowledged = HashMap::new();
     for round in 0..60 {
         let child = child(TEST, "write", &f.root);
-        acknowledged.extend(kill_after(
-            child,
-            Duration::from_micros(8_000 + round * 331),
-        ));
+        acknowledged.extend(kill_after(child, Duration::from_micros(round * 331)));
         for id in 0..KEYS {
             let last = acknowledged.get(&id).copied().unwrap_or(0);
             let found = match f.load(&key(id)) {
@@ -355,10 +358,6 @@ fn a_killed_writer_loses_nothing_that_was_acknowledged() {
             acknowledged.insert(id, revision);
         }
     }
-    assert!(
-        acknowledged.values().sum::<u64>() > 60,
-        "the children came to nothing: {acknowledged:?}"
-    );
 }
 
 #[test]
@@ -383,7 +382,7 @@ fn a_killed_replacement_leaves_the_old_session_or_a_marker_to_the_new_one() {
     let mut live = 1;
     for round in 0..40 {
         let child = child(TEST, &live.to_string(), &f.root);
-        let acknowledged = kill_after(child, Duration::from_micros(8_000 + round * 331));
+        let acknowledged = kill_after(child, Duration::from_micros(round * 331));
         let from = live;
         live = acknowledged.get(&0).copied().unwrap_or(live);
         for dead in from..live {
@@ -399,7 +398,6 @@ fn a_killed_replacement_leaves_the_old_session_or_a_marker_to_the_new_one() {
         // The orphan that the crash may have left stands under an id that is used again only here.
         let _ = fs::remove_file(f.path(&key(live + 1)));
     }
-    assert!(live > 40, "the children came to nothing: {live}");
 }
 
 #[test]
@@ -422,7 +420,7 @@ fn a_reader_sees_whole_records_and_never_an_older_one() {
                 })
             })
             .collect();
-        for revision in 1..3000 {
+        for revision in 1..1000 {
             let size = [300, 1500, 3500, 300, 9000][usize::try_from(revision).unwrap() % 5];
             assert!(matches!(
                 f.update(&key(1), revision, &record(revision + 1, size)),
@@ -630,7 +628,9 @@ fn two_replacements_that_cross_do_not_wait_for_each_other() {
                 });
             }
         });
-        [1, 2].map(|id| fs::remove_file(f.path(&key(id))).unwrap());
+        for id in [1, 2] {
+            fs::remove_file(f.path(&key(id))).unwrap();
+        }
     }
 }
 
@@ -709,7 +709,7 @@ fn the_sweep_leaves_alone_what_is_not_ours_or_might_live() {
         folder.join(format!("{name}.tmp")),
         folder.join(&name[..63]),
         folder.join(name.to_uppercase()),
-        folder.join(format!("{}{}", "f0f", &name[3..])),
+        folder.join(format!("{}{}", "0f", &name[2..])),
     ];
     let old = SystemTime::UNIX_EPOCH + Duration::from_millis(NOW.as_millis());
     for stranger in &strangers {
@@ -774,8 +774,8 @@ fn a_sweep_never_takes_what_a_writer_has_just_prolonged() {
                 wait(|| store.sweep(NOW, 10)).unwrap();
             });
             start.wait();
-            // The sweep walks through 4,096 sub-folders; meet it at different places.
-            thread::sleep(Duration::from_micros(id * 100));
+            // The sweep walks through 256 sub-folders; meet it at different places.
+            thread::sleep(Duration::from_micros(id * 10));
             f.update(&key(id), 1, &expiring(2, later))
         });
         match saved {

@@ -12,8 +12,8 @@ use std::{
 use super::{Patience, Stop};
 use crate::{Error, ErrorKind, Result, store::Key};
 
-/// How many hexadecimal digits of a key name its sub-folder: 4,096 of them, with 250 files each of a million.
-pub(super) const FAN_OUT_DIGITS: usize = 3;
+/// How many hexadecimal digits of a key name its sub-folder: 256 of them, with 4,000 files each of a million.
+pub(super) const FAN_OUT_DIGITS: usize = 2;
 /// A lock is held for microseconds, or for a sync of the disk. Who has to wait this long waits for a stopped process.
 const LOCK_DEADLINE: Duration = Duration::from_secs(5);
 

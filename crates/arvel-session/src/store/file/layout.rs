@@ -321,3 +321,130 @@ fn read_up_to(file: &File, buffer: &mut [u8], start: u64) -> Result<usize, Stop>
     }
     Ok(filled)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Time,
+        store::{Kind, Revision},
+    };
+
+    const LOCKED: View = View {
+        locked: true,
+        patient: true,
+    };
+
+    /// A file on a disk that writes blocks as a whole, but in no order, until it is told to sync.
+    #[derive(Default)]
+    struct Disk {
+        file: Vec<u8>,
+        /// Everything that the file has been since the last sync.
+        past: Vec<Vec<u8>>,
+    }
+
+    impl Disk {
+        fn write(&mut self, start: u64, bytes: &[u8]) {
+            let start = usize::try_from(start).unwrap();
+            let end = start + bytes.len();
+            self.file.resize(self.file.len().max(end), 0);
+            self.file[start..end].copy_from_slice(bytes);
+            self.past.push(self.file.clone());
+        }
+
+        fn sync(&mut self) {
+            self.past = vec![self.file.clone()];
+        }
+
+        /// What a crash now may leave: any length and any block that was there since the last sync.
+        fn crash(&self, mut choose: impl FnMut(usize) -> usize) -> Vec<u8> {
+            let mut left = vec![0; self.past[choose(self.past.len())].len()];
+            for (index, block) in left.chunks_mut(BLOCK).enumerate() {
+                let past = &self.past[choose(self.past.len())];
+                let old = past.get(index * BLOCK..).unwrap_or_default();
+                let length = old.len().min(block.len());
+                block[..length].copy_from_slice(&old[..length]);
+            }
+            left
+        }
+    }
+
+    fn newest_in(bytes: &[u8], key: &Key) -> (Image, Result<Option<Newest>, Stop>, File) {
+        let file = tempfile::tempfile().unwrap();
+        file.write_all_at(bytes, 0).unwrap();
+        let mut image = Image::read(&file).ok().unwrap();
+        let newest = image.newest(&file, key, LOCKED);
+        (image, newest, file)
+    }
+
+    #[test]
+    fn a_crash_of_the_machine_leaves_the_last_synced_record_or_a_later_one() {
+        let key = Key::new([0; 2], [7; 32]);
+        let mut state = 1_u64;
+        let mut choose = |below: usize| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            usize::try_from(state >> 33).unwrap() % below
+        };
+        for _ in 0..40 {
+            let mut disk = Disk::default();
+            let mut synced = None;
+            let largest = [300, 3000, 16_000, 60_000][choose(4)];
+            for revision in 1..30 {
+                let (image, current, _) = newest_in(&disk.file, &key);
+                let current = current.ok().unwrap();
+                let body = vec![revision as u8; choose(largest)];
+                let record = Record::new(
+                    Kind::Sealed,
+                    Revision::from_u64(revision),
+                    Time::default(),
+                    body,
+                );
+                let plan = image.plan(&key, current.as_ref(), &record).unwrap();
+                if plan.sync_first {
+                    disk.sync();
+                    synced = Some(revision - 1);
+                }
+                if plan.with_header {
+                    disk.write(0, HEADER);
+                }
+                disk.write(plan.start, &plan.bytes);
+                if choose(8) == 0 {
+                    disk.sync();
+                    synced = Some(revision);
+                }
+                let (_, left, _) = newest_in(&disk.crash(&mut choose), &key);
+                let left = left.ok().flatten().map(|newest| newest.record);
+                assert!(left.as_ref().map(|record| record.revision.as_u64()) >= synced);
+                let whole = |record: &Record| {
+                    record
+                        .body
+                        .iter()
+                        .all(|&b| u64::from(b) == record.revision.as_u64())
+                };
+                assert!(left.is_none_or(|record| whole(&record)));
+            }
+        }
+    }
+
+    #[test]
+    fn no_two_places_overlap_and_the_largest_record_fits() {
+        let ends = places().map(|(zone, start)| start + zone.size);
+        assert!(
+            places()
+                .skip(1)
+                .zip(ends)
+                .all(|((_, start), end)| end <= start)
+        );
+        assert_eq!(places().count(), SLOTS);
+        assert!(places().all(|(_, start)| start % 8 == 0));
+        let block = BLOCK as u64;
+        let near = places().filter(|(_, start)| *start < FAR);
+        assert!(
+            near.into_iter()
+                .all(|(zone, start)| start / block == (start + zone.size - 1) / block)
+        );
+        assert!(ZONES[ZONES.len() - 1].fits(16 << 20));
+    }
+}

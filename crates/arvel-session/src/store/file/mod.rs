@@ -1,6 +1,6 @@
 //! The `file` driver: a folder with a file for each session, shared by any number of processes of one machine.
 //!
-//! A file is `<first three digits>/<hash>` under the folder, in hexadecimal, and is written in place.
+//! A file is `<first two digits>/<hash>` under the folder, in hexadecimal, and is written in place.
 //!
 //! **Why in place.** To write a temporary file and rename it over the old one costs forty times as much (the file system
 //! has to flush it at once, else a crash leaves an empty file), and leaves temporaries behind. So a file has two places
@@ -33,12 +33,13 @@ use std::{
     fs::{self, File},
     hint, io,
     path::PathBuf,
-    sync::{Arc, atomic::AtomicUsize},
+    sync::{Arc, Mutex},
 };
 
 use self::{
     folder::Folder,
     layout::{Image, LONG, Newest, View},
+    sweep::Cursor,
 };
 use super::{At, Capabilities, Expect, Key, Record, Reply, Revision, Saved, SessionStore, Write};
 use crate::{Error, ErrorKind, Result, Time};
@@ -66,7 +67,7 @@ pub struct FileStore(Arc<Shared>);
 
 struct Shared {
     folder: Folder,
-    next_to_sweep: AtomicUsize,
+    cursor: Mutex<Cursor>,
 }
 
 /// Whether work may wait, for a lock or for the disk.
@@ -107,7 +108,7 @@ impl FileStore {
     pub fn open(files_path: impl Into<PathBuf>) -> Result<Self> {
         Ok(Self(Arc::new(Shared {
             folder: Folder::open(&files_path.into())?,
-            next_to_sweep: AtomicUsize::new(0),
+            cursor: Mutex::default(),
         })))
     }
 
@@ -194,7 +195,7 @@ impl SessionStore for FileStore {
 
     fn sweep(&self, now: Time, max: usize) -> Reply<usize> {
         self.reply(false, move |shared, _| {
-            sweep::sweep(&shared.folder, &shared.next_to_sweep, now, max)
+            sweep::sweep(&shared.folder, &shared.cursor, now, max)
         })
     }
 }

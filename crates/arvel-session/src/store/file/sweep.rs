@@ -2,10 +2,10 @@
 
 use std::{
     ffi::OsStr,
-    fs::{self, File},
-    io,
+    fs::{self, DirEntry, File, ReadDir},
+    io, mem,
     path::Path,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{Mutex, PoisonError},
     time::{Duration, SystemTime},
 };
 
@@ -20,17 +20,26 @@ use crate::{ErrorKind, Result, Time, store::Key};
 const DAMAGED_KEPT: Duration = Duration::from_secs(7 * 86_400);
 const SUB_FOLDERS: usize = 1 << (4 * FAN_OUT_DIGITS);
 
+/// Where the last sweep stopped, so that the next one need not look again at what it has left.
+#[derive(Default)]
+pub(super) struct Cursor {
+    sub_folder: usize,
+    /// What is left of that sub-folder.
+    entries: Option<ReadDir>,
+}
+
 /// One sweep: at most one round through all sub-folders, from where the last one stopped.
 ///
 /// A file that fails is passed over, so that it cannot keep the others from being swept; the first such error is the
 /// answer of a round that ends without having removed `max`.
 pub(super) fn sweep(
     folder: &Folder,
-    next: &AtomicUsize,
+    cursor: &Mutex<Cursor>,
     now: Time,
     max: usize,
 ) -> Result<usize, Stop> {
-    let start = next.load(Ordering::Relaxed);
+    // Taken, so that two sweeps at once do not wait for each other.
+    let mut at = mem::take(&mut *cursor.lock().unwrap_or_else(PoisonError::into_inner));
     let mut sweep = Sweep {
         folder,
         now,
@@ -38,16 +47,18 @@ pub(super) fn sweep(
         removed: 0,
         failed: None,
     };
-    // The sub-folder that it starts in may have been swept in part only, so it comes again at the end.
-    for step in 0..=SUB_FOLDERS {
-        let number = (start + step) % SUB_FOLDERS;
-        if sweep.removed >= max {
-            return Ok(sweep.removed);
+    // The sub-folder that it begins in comes again at the end: its first part was looked at by an earlier sweep.
+    for _ in 0..=SUB_FOLDERS {
+        if !sweep.sub_folder(&mut at) {
+            break;
         }
-        next.store(number, Ordering::Relaxed);
-        sweep.sub_folder(&format!("{number:0FAN_OUT_DIGITS$x}"));
+        at.sub_folder = (at.sub_folder + 1) % SUB_FOLDERS;
     }
-    sweep.failed.map_or(Ok(sweep.removed), Err)
+    *cursor.lock().unwrap_or_else(PoisonError::into_inner) = at;
+    match sweep.failed {
+        Some(stop) if sweep.removed < max => Err(stop),
+        _ => Ok(sweep.removed),
+    }
 }
 
 struct Sweep<'a> {
@@ -59,26 +70,38 @@ struct Sweep<'a> {
 }
 
 impl Sweep<'_> {
-    fn sub_folder(&mut self, digits: &str) {
-        let entries = match fs::read_dir(self.folder.sub_folder(digits)) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return,
-            Err(error) => return self.fail(Stop::Io("cannot list a folder", error)),
+    /// Sweeps what is left of a sub-folder, and says whether it came to its end.
+    fn sub_folder(&mut self, at: &mut Cursor) -> bool {
+        let digits = format!("{:0FAN_OUT_DIGITS$x}", at.sub_folder);
+        let mut entries = match at.entries.take() {
+            Some(entries) => entries,
+            None => match fs::read_dir(self.folder.sub_folder(&digits)) {
+                Ok(entries) => entries,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return true,
+                Err(error) => {
+                    self.fail(Stop::Io("cannot list a folder", error));
+                    return true;
+                }
+            },
         };
-        for entry in entries {
-            if self.removed >= self.max {
-                return;
-            }
-            let removed = entry
-                .map_err(Stop::io("cannot list a folder"))
-                .and_then(|entry| match key_of(&entry.file_name(), digits) {
-                    Some(key) => self.file(&entry.path(), &key),
-                    None => Ok(false),
-                });
-            match removed {
+        while self.removed < self.max {
+            let Some(entry) = entries.next() else {
+                return true;
+            };
+            match self.entry(entry, &digits) {
                 Ok(removed) => self.removed += usize::from(removed),
                 Err(stop) => self.fail(stop),
             }
+        }
+        at.entries = Some(entries);
+        false
+    }
+
+    fn entry(&self, entry: io::Result<DirEntry>, digits: &str) -> Result<bool, Stop> {
+        let entry = entry.map_err(Stop::io("cannot list a folder"))?;
+        match key_of(&entry.file_name(), digits) {
+            Some(key) => self.file(&entry.path(), &key),
+            None => Ok(false),
         }
     }
 
