@@ -190,6 +190,22 @@ fn child(test: &str, role: &str, root: &Path) -> Child {
         .unwrap()
 }
 
+/// The same in a process whose files cannot grow beyond 8 KiB, which stands for a full disk: a write that goes on from
+/// there kills it, or fails when `survive`.
+fn child_on_a_full_disk(test: &str, survive: bool, root: &Path) -> bool {
+    let trap = if survive { "trap '' XFSZ;" } else { "" };
+    Command::new("sh")
+        .arg("-c")
+        .arg(format!("{trap} ulimit -f 16 && exec \"$0\" \"$@\""))
+        .arg(std::env::current_exe().unwrap())
+        .args([test, "--exact", "--nocapture", "--test-threads=1"])
+        .env("ARVEL_TEST_CHILD_ROLE", "full")
+        .env("ARVEL_TEST_CHILD_FOLDER", root)
+        .status()
+        .unwrap()
+        .success()
+}
+
 /// Tells the parent of an acknowledged write, without a buffer in between.
 fn acknowledge(key: u64, revision: u64) {
     let line = format!("ack {key} {revision}\n");
@@ -530,6 +546,38 @@ fn a_failure_is_an_error_with_its_source_never_nothing() {
 }
 
 #[test]
+fn a_full_disk_is_an_error_and_keeps_what_there_was() {
+    const TEST: &str = "a_full_disk_is_an_error_and_keeps_what_there_was";
+    if let Some((_, store)) = child_role() {
+        for (id, expect) in [(1, at(1)), (2, Expect::Absent)] {
+            let error = save(&store, &key(id), expect, &record(2, 20_000)).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Store);
+            assert!(std::error::Error::source(&error).is_some());
+        }
+        let saved = save(&store, &key(2), Expect::Absent, &record(1, 300)).unwrap();
+        return assert!(matches!(saved, Saved::Done), "{saved:?}");
+    }
+    let f = fixture();
+    f.insert(&key(1), &record(1, 300));
+    assert!(child_on_a_full_disk(TEST, true, &f.root));
+    assert_eq!(f.load(&key(1)).unwrap(), Some(record(1, 300)));
+    assert_eq!(f.load(&key(2)).unwrap(), Some(record(1, 300)));
+}
+
+#[test]
+fn a_replacement_that_dies_while_it_writes_the_new_session_leaves_the_old_one() {
+    const TEST: &str = "a_replacement_that_dies_while_it_writes_the_new_session_leaves_the_old_one";
+    if let Some((_, store)) = child_role() {
+        replace(&store, &key(1), 1, &key(2), &record(2, 20_000), true);
+        return;
+    }
+    let f = fixture();
+    f.insert(&key(1), &record(1, 300));
+    assert!(!child_on_a_full_disk(TEST, false, &f.root));
+    assert_eq!(f.load(&key(1)).unwrap(), Some(record(1, 300)));
+}
+
+#[test]
 fn a_folder_that_cannot_be_is_an_error_that_names_setting_and_path() {
     let f = fixture();
     let file = f.root.join("file");
@@ -655,6 +703,25 @@ async fn a_lock_that_is_held_elsewhere_does_not_hold_up_the_executor() {
         store.load(At::Key(&key)).await.unwrap().unwrap(),
         record(2, 300)
     );
+}
+
+#[tokio::test]
+async fn a_reader_who_sees_a_write_in_progress_waits_for_its_end() {
+    let f = fixture();
+    let (key, store) = (key(1), f.store.clone());
+    for (revision, expect) in [(1, Expect::Absent), (2, at(1))] {
+        let write = Write::new(record(revision, 300), NOW);
+        store.save(&key, expect, write).await.unwrap();
+    }
+    let writer = File::open(f.path(&key)).unwrap();
+    writer.lock().unwrap();
+    flip(&f.path(&key), SECOND_SLOT + HEAD);
+    let mut loading = store.load(At::Key(&key));
+    let early = tokio::time::timeout(Duration::from_millis(50), &mut loading).await;
+    assert!(early.is_err(), "answered what may be outdated: {early:?}");
+    flip(&f.path(&key), SECOND_SLOT + HEAD);
+    writer.unlock().unwrap();
+    assert_eq!(loading.await.unwrap().unwrap(), record(2, 300));
 }
 
 #[test]

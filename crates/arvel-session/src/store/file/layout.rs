@@ -103,10 +103,9 @@ fn checksum(key: &Key, sequence_and_length: &[u8], record: &[u8]) -> [u8; 16] {
     checksum
 }
 
-/// The record that counts, and where it stands.
+/// The record that counts.
 pub(super) struct Newest {
     pub(super) record: Record,
-    slot: usize,
     sequence: u64,
 }
 
@@ -169,7 +168,6 @@ impl Image {
             if let Some(bytes) = self.fetch(file, key, slot, head)? {
                 return Ok(Some(Newest {
                     record: Record::decode(bytes)?,
-                    slot,
                     sequence: head.sequence,
                 }));
             }
@@ -247,10 +245,8 @@ impl Image {
         let sequence = current.map_or(0, |newest| newest.sequence) + 1;
         let (_, (zone, start)) = places()
             .enumerate()
-            .filter(|(slot, (zone, _))| {
-                zone.fits(record.len()) && current.is_none_or(|newest| newest.slot != *slot)
-            })
-            // Within the smallest zone that fits, the slot that was written longest ago.
+            .filter(|(_, (zone, _))| zone.fits(record.len()))
+            // Within the smallest zone that fits, the slot that was written longest ago: never the current one.
             .min_by_key(|(slot, (zone, _))| (zone.size, self.heads[*slot].sequence))
             .ok_or_else(too_large)?;
         let mut bytes = Vec::with_capacity(HEADER.len() + HEAD + record.len());
