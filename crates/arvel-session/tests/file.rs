@@ -190,13 +190,13 @@ fn child(test: &str, role: &str, root: &Path) -> Child {
         .unwrap()
 }
 
-/// The same in a process whose files cannot grow beyond 8 KiB, which stands for a full disk: a write that goes on from
+/// The same in a process whose files cannot grow beyond 5 KiB, which stands for a full disk: a write that goes on from
 /// there kills it, or fails when `survive`.
 fn child_on_a_full_disk(test: &str, survive: bool, root: &Path) -> bool {
     let trap = if survive { "trap '' XFSZ;" } else { "" };
     Command::new("sh")
         .arg("-c")
-        .arg(format!("{trap} ulimit -f 16 && exec \"$0\" \"$@\""))
+        .arg(format!("{trap} ulimit -f 10 && exec \"$0\" \"$@\""))
         .arg(std::env::current_exe().unwrap())
         .args([test, "--exact", "--nocapture", "--test-threads=1"])
         .env("ARVEL_TEST_CHILD_ROLE", "full")
@@ -549,8 +549,8 @@ fn a_failure_is_an_error_with_its_source_never_nothing() {
 fn a_full_disk_is_an_error_and_keeps_what_there_was() {
     const TEST: &str = "a_full_disk_is_an_error_and_keeps_what_there_was";
     if let Some((_, store)) = child_role() {
-        for (id, expect) in [(1, at(1)), (2, Expect::Absent)] {
-            let error = save(&store, &key(id), expect, &record(2, 20_000)).unwrap_err();
+        for (id, expect, size) in [(1, at(1), 20_000), (2, Expect::Absent, 3000)] {
+            let error = save(&store, &key(id), expect, &record(2, size)).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Store);
             assert!(std::error::Error::source(&error).is_some());
         }
