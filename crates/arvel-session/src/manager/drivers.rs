@@ -22,17 +22,17 @@ pub(super) fn built_in(config: &SessionConfig) -> Result<Arc<dyn SessionStore>> 
     }
 }
 
-#[cfg(feature = "file")]
+#[cfg(all(feature = "file", unix))]
 fn file(config: &SessionConfig) -> Result<Arc<dyn SessionStore>> {
     let path = &config.settings().files_path;
     Ok(Arc::new(crate::store::FileStore::open(path)?))
 }
 
-#[cfg(not(feature = "file"))]
+#[cfg(not(all(feature = "file", unix)))]
 fn file(config: &SessionConfig) -> Result<Arc<dyn SessionStore>> {
     Err(config.refuse(
         "driver",
-        "needs the Cargo feature `file`, which is not compiled in",
+        "needs Unix and the Cargo feature `file`, which is not compiled in",
     ))
 }
 

@@ -1,6 +1,8 @@
 //! Where sessions are kept: the contract, and a file for each driver.
 
 mod cookie;
+#[cfg(all(feature = "file", unix))]
+mod file;
 mod memory;
 
 use std::{
@@ -11,6 +13,8 @@ use std::{
 };
 
 pub use self::{cookie::CookieStore, memory::MemoryStore};
+#[cfg(all(feature = "file", unix))]
+pub use self::file::FileStore;
 pub use crate::record::{Key, Kind, Record, Revision};
 use crate::{Error, ErrorKind, Result, Time};
 
