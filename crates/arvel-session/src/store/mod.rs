@@ -1,5 +1,8 @@
 //! Where sessions are kept: the contract, and a file for each driver.
 
+#[cfg(feature = "redis")]
+mod redis;
+
 use std::{
     net::IpAddr,
     pin::Pin,
@@ -7,6 +10,8 @@ use std::{
     task::{Context, Poll},
 };
 
+#[cfg(feature = "redis")]
+pub use self::redis::RedisStore;
 pub use crate::record::{Key, Kind, Record, Revision};
 use crate::{Error, ErrorKind, Result, Time};
 
