@@ -1,5 +1,10 @@
 //! The `redis` store on every topology that the environment names, and on private servers that it may break.
 #![cfg(feature = "redis")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking, in its helpers too"
+)]
 
 #[path = "redis/calls.rs"]
 mod calls;
