@@ -11,7 +11,7 @@ use std::{
 
 use arvel_session::{
     Error, ErrorKind, Result,
-    store::{At, Expect, RedisStore, SessionStore},
+    store::{At, Expect, Kind, Record, RedisStore, Revision, SessionStore},
 };
 use tokio::time::{sleep, timeout};
 
@@ -234,71 +234,68 @@ async fn calls_that_are_dropped_leave_the_connection_whole() {
     assert_eq!(opened, 1, "redis-cli's own, and none of ours");
 }
 
-/// A server that greets, reads commands, and answers each with `answer`; with `None` it hangs up instead.
+/// A server, or a whole cluster in one node, that greets, and answers each further command with `answer`; with `None` it
+/// hangs up instead.
 fn pretender(answer: Option<&'static str>) -> (String, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("redis://{}", listener.local_addr().unwrap());
+    let address = listener.local_addr().unwrap();
+    let slots = format!(
+        "*1\r\n*3\r\n:0\r\n:16383\r\n*2\r\n$9\r\n127.0.0.1\r\n:{}\r\n",
+        address.port()
+    );
     let seen = Arc::new(Mutex::new(Vec::new()));
     let log = Arc::clone(&seen);
     thread::spawn(move || {
         for client in listener.incoming() {
-            let (mut client, log) = (client.unwrap(), Arc::clone(&log));
+            let (mut client, log, slots) = (client.unwrap(), Arc::clone(&log), slots.clone());
             thread::spawn(move || {
                 let mut buffer = [0; 65536];
                 while let Ok(read @ 1..) = client.read(&mut buffer) {
                     let text = String::from_utf8_lossy(&buffer[..read]).into_owned();
                     let greetings = text.matches("SETINFO").count();
-                    if greetings > 0 {
-                        client
-                            .write_all("+OK\r\n".repeat(greetings).as_bytes())
-                            .unwrap();
-                        continue;
-                    }
-                    log.lock().unwrap().push(text);
-                    match answer {
-                        Some(answer) => client.write_all(answer.as_bytes()).unwrap(),
-                        None => {
-                            let _ = client.shutdown(Shutdown::Both);
-                        }
-                    }
+                    let answer = if greetings > 0 {
+                        Some("+OK\r\n".repeat(greetings))
+                    } else if text.contains("SLOTS") {
+                        Some(slots.clone())
+                    } else {
+                        log.lock().unwrap().push(text);
+                        answer.map(str::to_owned)
+                    };
+                    let _ = match answer {
+                        Some(answer) => client.write_all(answer.as_bytes()),
+                        None => client.shutdown(Shutdown::Both),
+                    };
                 }
             });
         }
     });
-    (url, seen)
+    (format!("redis://{address}"), seen)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_command_whose_answer_is_lost_is_not_sent_again() {
-    for clustered in [false, true] {
+    for scheme in ["redis:", "redis+cluster:"] {
         let (url, seen) = pretender(None);
-        let url = if clustered {
-            url.replace("redis:", "redis+cluster:")
-        } else {
-            url
-        };
-        let store = store(&url);
+        let store = store(&url.replace("redis:", scheme));
         let key = fresh_key(0);
-        let error = store
-            .save(&key, at(1), write(session(2, b"once")))
-            .await
-            .unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Store);
-        assert!(store.load(At::Key(&key)).await.is_err());
-        assert!(store.touch(&key, calls::now(), calls::now()).await.is_err());
-        sleep(Duration::from_millis(200)).await;
+        let saved = store.save(&key, at(1), write(session(2, b"once")));
+        assert_eq!(saved.await.unwrap_err().kind(), ErrorKind::Store);
+        let saved = store.save(&key, Expect::Absent, write(session(2, b"once")));
+        assert_eq!(saved.await.unwrap_err().kind(), ErrorKind::Store);
+        let touched = store.touch(&key, calls::now(), calls::now());
+        assert!(touched.await.unwrap_err().is_unavailable());
+        let loaded = store.load(At::Key(&key));
+        assert!(loaded.await.unwrap_err().is_unavailable());
+        sleep(Duration::from_millis(300)).await;
         let seen = seen.lock().unwrap();
-        let count = |name: &str| seen.iter().filter(|command| command.contains(name)).count();
-        if clustered {
-            // It never learns of a slot, so none of these is sent at all.
-            assert_eq!((count("EVAL"), count("GET")), (0, 0), "{seen:?}");
-        } else {
-            assert_eq!(
-                (count("EVALSHA"), count("GET"), seen.len()),
-                (2, 1, 3),
-                "{seen:?}"
-            );
-        }
+        let count = |name: &str| seen.iter().filter(|text| text.contains(name)).count();
+        let counts = (
+            count("EVALSHA"),
+            count("\r\nSET\r\n"),
+            count("GET"),
+            seen.len(),
+        );
+        assert_eq!(counts, (2, 1, 1, 4), "{scheme} {seen:?}");
     }
 }
 
@@ -350,6 +347,18 @@ async fn a_wrong_password_is_an_error_that_does_not_show_it() {
             .ask(&["-a", "right", "INFO", "keyspace"])
             .contains("db5:keys=1")
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_that_nobody_trusts_is_refused() {
+    let Some(mut server) = Server::reserve(&[]) else {
+        return;
+    };
+    let port = server.serve_tls().to_string();
+    server.start();
+    let store = store(&format!("rediss://127.0.0.1:{port}"));
+    let error = store.load(At::Key(&fresh_key(0))).await.unwrap_err();
+    assert!(format!("{error:?}").contains("certificate"), "{error:?}");
 }
 
 #[test]
@@ -585,6 +594,17 @@ async fn a_slot_that_moves_is_followed() {
             .await
             .unwrap();
     }
+    // A replace of a key that is here by one that is nowhere can be served by no node, and does nothing.
+    let marker = Record::new(Kind::Destroyed, Revision::from_u64(9), calls::now(), "");
+    let successor = write(session(9, b""));
+    let unsettled = store.replace(
+        &stays,
+        Revision::from_u64(2),
+        marker,
+        &fresh_key(0),
+        successor,
+    );
+    assert!(unsettled.await.unwrap_err().is_unavailable());
     // The slot has arrived (MOVED).
     let name = format!("faults:{{0000}}{}", stays.hex());
     nodes.0[from].ask(&["MIGRATE", "127.0.0.1", &target, &name, "0", "1000"]);

@@ -98,6 +98,34 @@ impl Server {
         });
     }
 
+    /// Makes it listen with a certificate of its own too, and says on which port.
+    pub(crate) fn serve_tls(&mut self) -> u16 {
+        let port = free_port();
+        let file = |name: &str| self.folder.path().join(name).display().to_string();
+        let (key, certificate) = (file("key.pem"), file("certificate.pem"));
+        let made = Command::new("openssl")
+            .args([
+                "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+            ])
+            .args([
+                "-subj",
+                "/CN=127.0.0.1",
+                "-addext",
+                "subjectAltName=IP:127.0.0.1",
+            ])
+            .args(["-keyout", &key, "-out", &certificate])
+            .output();
+        assert!(made.unwrap().status.success());
+        self.arguments.extend([
+            format!("tls-port {port}"),
+            format!("tls-cert-file {certificate}"),
+            format!("tls-key-file {key}"),
+            format!("tls-ca-cert-file {certificate}"),
+            "tls-auth-clients no".to_owned(),
+        ]);
+        port
+    }
+
     pub(crate) fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
     }

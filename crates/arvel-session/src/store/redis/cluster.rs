@@ -8,7 +8,7 @@ use std::{
     io,
     sync::{
         Arc, Mutex, PoisonError, RwLock,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -23,9 +23,9 @@ use super::{
 };
 
 const SLOTS: u16 = 16384;
-/// How often one command is redirected before we give up.
-const REDIRECTIONS: usize = 16;
-/// How long to wait while a slot with both keys of a replace moves.
+/// How often one command is redirected, or put off, before we give up.
+const REDIRECTIONS: usize = 64;
+/// How long to wait before another try while a slot moves: until it has, no node can serve both keys of a replace.
 const TRY_AGAIN: Duration = Duration::from_millis(25);
 /// The longest that one node may take to tell the slots before the next is asked.
 const SLOTS_ANSWER: Duration = Duration::from_millis(500);
@@ -38,8 +38,9 @@ pub(super) struct Cluster {
     nodes: Mutex<HashMap<Address, Arc<Node>>>,
     /// Who serves each slot; empty before the first survey.
     owners: RwLock<Vec<Option<Arc<Node>>>>,
-    /// Something suggests that the owners have changed.
-    stale: AtomicBool,
+    /// How many signs there were that the owners have changed, and how many a survey has taken into account.
+    signs: AtomicUsize,
+    heeded: AtomicUsize,
     /// When the last survey ended; locked during one.
     surveyed: tokio::sync::Mutex<Option<Instant>>,
     /// Whom to ask first.
@@ -53,7 +54,8 @@ impl Cluster {
             seeds,
             nodes: Mutex::default(),
             owners: RwLock::default(),
-            stale: AtomicBool::new(true),
+            signs: AtomicUsize::new(1),
+            heeded: AtomicUsize::new(0),
             surveyed: tokio::sync::Mutex::default(),
             turn: AtomicUsize::new(0),
         }
@@ -76,7 +78,7 @@ impl Cluster {
             };
             match failure.kind() {
                 ErrorKind::Server(ServerErrorKind::Moved) => {
-                    self.stale.store(true, Ordering::Relaxed);
+                    self.note_change();
                     node = self.redirected(&failure)?;
                     self.set_owner(slot, &node);
                     asking = false;
@@ -90,20 +92,24 @@ impl Cluster {
             }
         }
         if is_a_sign_of_change(&failure) {
-            self.stale.store(true, Ordering::Relaxed);
+            self.note_change();
         }
         Err(failure)
     }
 
+    fn note_change(&self) {
+        self.signs.fetch_add(1, Ordering::Relaxed);
+    }
+
     async fn owner(&self, slot: u16) -> RedisResult<Arc<Node>> {
-        if self.stale.load(Ordering::Relaxed) {
+        if self.signs.load(Ordering::Relaxed) != self.heeded.load(Ordering::Relaxed) {
             self.survey().await?;
         }
         let owners = self.owners.read().unwrap_or_else(PoisonError::into_inner);
         match owners.get(usize::from(slot)) {
             Some(Some(node)) => Ok(Arc::clone(node)),
             _ => {
-                self.stale.store(true, Ordering::Relaxed);
+                self.note_change();
                 Err(unfit("no node of the cluster serves this slot"))
             }
         }
@@ -124,23 +130,22 @@ impl Cluster {
             Err(_) => self.surveyed.lock().await,
         };
         let recent = surveyed.is_some_and(|last| last.elapsed() < BETWEEN_SURVEYS);
-        if self.is_known() && (recent || !self.stale.load(Ordering::Relaxed)) {
+        if recent && self.is_known() {
             return Ok(());
         }
-        // Cleared first, so that a sign that comes while we ask is not lost.
-        self.stale.store(false, Ordering::Relaxed);
+        // Counted before asking, so that a sign that comes meanwhile is not lost.
+        let signs = self.signs.load(Ordering::Relaxed);
         let outcome = self.ask_for_slots().await;
         *surveyed = Some(Instant::now());
         match outcome {
-            Ok(ranges) => self.adopt(ranges),
-            Err(error) => {
-                self.stale.store(true, Ordering::Relaxed);
-                if !self.is_known() {
-                    return Err(error);
-                }
+            Ok(ranges) => {
+                self.adopt(ranges);
+                self.heeded.store(signs, Ordering::Relaxed);
+                Ok(())
             }
+            Err(_) if self.is_known() => Ok(()),
+            Err(error) => Err(error),
         }
-        Ok(())
     }
 
     fn is_known(&self) -> bool {

@@ -4,12 +4,14 @@ use std::{
     future::Future,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
-use redis::{Cmd, Pipeline, RedisResult, ServerErrorKind, Value, aio::MultiplexedConnection};
+use redis::{
+    Cmd, Pipeline, RedisError, RedisResult, ServerErrorKind, Value, aio::MultiplexedConnection,
+};
 use tokio::{
     runtime::Handle,
     sync::{Notify, watch},
@@ -50,9 +52,21 @@ impl Node {
         }
     }
 
+    /// A connection: the next in turn, or another that is up while that one is being replaced.
     async fn live(&self) -> RedisResult<Live> {
         let turn = self.next.fetch_add(1, Ordering::Relaxed);
-        self.links[turn % Self::LINKS].live().await
+        for link in self
+            .links
+            .iter()
+            .cycle()
+            .skip(turn % Self::LINKS)
+            .take(Self::LINKS)
+        {
+            if let Some(live) = link.usable()? {
+                return Ok(live);
+            }
+        }
+        self.links[turn % Self::LINKS].wait().await
     }
 
     /// Sends a command once.
@@ -85,31 +99,37 @@ struct Keeper {
 enum State {
     Connecting,
     Up(Live),
-    Down(redis::RedisError),
+    Down(RedisError),
 }
 
 impl State {
     fn usable(&self) -> Option<&Live> {
         match self {
-            Self::Up(live) if !live.0.driver.is_finished() => Some(live),
+            Self::Up(live) if !live.0.is_over() => Some(live),
             _ => None,
         }
     }
 }
 
 impl Link {
-    /// A connection that is up; while there is none, the outcome of the next attempt to make one.
-    async fn live(&self) -> RedisResult<Live> {
+    /// The connection, when it is up. From the first call on it is kept so.
+    fn usable(&self) -> RedisResult<Option<Live>> {
+        let mut keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
+        let keeper = match &mut *keeper {
+            Some(keeper) if !keeper.task.is_finished() => keeper,
+            // The first call; or the runtime that the task ran on has ended.
+            vacant => vacant.insert(self.start()?),
+        };
+        let state = keeper.state.borrow();
+        Ok(state.usable().cloned())
+    }
+
+    /// The outcome of the attempt that is under way, or of one more.
+    async fn wait(&self) -> RedisResult<Live> {
+        let gone = || unfit("the runtime that kept the connection has ended");
         let (mut state, wanted) = {
-            let mut keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
-            let keeper = match &mut *keeper {
-                Some(keeper) if !keeper.task.is_finished() => keeper,
-                // The first call; or the runtime that the task ran on has ended.
-                vacant => vacant.insert(self.start()?),
-            };
-            if let Some(live) = keeper.state.borrow().usable() {
-                return Ok(live.clone());
-            }
+            let keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
+            let keeper = keeper.as_ref().ok_or_else(gone)?;
             (keeper.state.clone(), Arc::clone(&keeper.wanted))
         };
         loop {
@@ -122,9 +142,7 @@ impl Link {
                     wanted.notify_one();
                 }
             }
-            if state.changed().await.is_err() {
-                return Err(unfit("the runtime that kept the connection has ended"));
-            }
+            state.changed().await.map_err(|_| gone())?;
             if let State::Down(error) = &*state.borrow() {
                 return Err(error.clone());
             }
@@ -193,8 +211,21 @@ pub(super) struct Live(Arc<Connection>);
 struct Connection {
     client: MultiplexedConnection,
     driver: AbortHandle,
-    /// The driver has ended, or someone has doubts.
+    given_up: AtomicBool,
+    /// The driver has ended, or someone has given up.
     over: Arc<Notify>,
+}
+
+impl Connection {
+    fn is_over(&self) -> bool {
+        self.given_up.load(Ordering::Relaxed) || self.driver.is_finished()
+    }
+
+    /// New calls go to a new connection; those under way may still be answered on this one.
+    fn give_up(&self) {
+        self.given_up.store(true, Ordering::Relaxed);
+        self.over.notify_one();
+    }
 }
 
 impl Live {
@@ -211,6 +242,7 @@ impl Live {
         Self(Arc::new(Connection {
             client,
             driver: driver.abort_handle(),
+            given_up: AtomicBool::new(false),
             over,
         }))
     }
@@ -233,20 +265,22 @@ impl Live {
         let mut doubt = Doubt {
             connection: &self.0,
             since: Instant::now(),
-            answered: false,
+            ended: false,
         };
         let answer = call.await.and_then(Value::extract_error);
-        doubt.answered = match &answer {
-            Ok(_) => true,
-            // It was a master and no longer is; a new connection finds the new one.
-            Err(error) if error.kind() == ServerErrorKind::ReadOnly.into() => {
-                self.0.over.notify_one();
-                true
-            }
-            Err(error) => !error.is_io_error(),
-        };
+        doubt.ended = true;
+        if answer.as_ref().is_err_and(is_reason_to_leave) {
+            self.0.give_up();
+        }
         answer
     }
+}
+
+/// The connection is lost or silent; or it leads to a server that is no longer the master, and a new one will not.
+fn is_reason_to_leave(error: &RedisError) -> bool {
+    error.is_unrecoverable_error()
+        || error.is_timeout()
+        || error.kind() == ServerErrorKind::ReadOnly.into()
 }
 
 impl Drop for Connection {
@@ -255,17 +289,17 @@ impl Drop for Connection {
     }
 }
 
-/// Notices a call that ended without an answer: by an error, or because its caller gave up.
+/// Notices a call that its caller gave up before there was an answer.
 struct Doubt<'a> {
     connection: &'a Connection,
     since: Instant,
-    answered: bool,
+    ended: bool,
 }
 
 impl Drop for Doubt<'_> {
     fn drop(&mut self) {
-        if !self.answered && self.since.elapsed() >= PATIENCE {
-            self.connection.over.notify_one();
+        if !self.ended && self.since.elapsed() >= PATIENCE {
+            self.connection.give_up();
         }
     }
 }

@@ -112,8 +112,14 @@ impl RedisStore {
     }
 
     fn name(&self, key: &Key) -> String {
-        let [a, b] = key.tag();
-        format!("{}{{{a:02x}{b:02x}}}{}", self.prefix, key.hex())
+        let hash = key.hex();
+        let mut name = String::with_capacity(self.prefix.len() + 6 + hash.len());
+        name.push_str(&self.prefix);
+        name.push('{');
+        name.extend(tag_digits(key.tag()).map(char::from));
+        name.push('}');
+        name.push_str(&hash);
+        name
     }
 
     /// Stores a record where there is nothing: a plain `SET`, which costs the server a tenth of a script.
@@ -214,12 +220,8 @@ impl Servers {
         match self {
             Self::One(node) => node.send(command).await,
             Self::Many(cluster) => {
-                let tag = tag.map(|byte| {
-                    [byte >> 4, byte & 15].map(|digit| b"0123456789abcdef"[usize::from(digit)])
-                });
-                cluster
-                    .send(cluster::slot(tag.as_flattened()), command)
-                    .await
+                let slot = cluster::slot(&tag_digits(tag));
+                cluster.send(slot, command).await
             }
         }
     }
@@ -240,6 +242,12 @@ impl Servers {
         let found = self.send(tag, &command).await;
         read(found.map_err(|error| failed("redis: load", error))?)
     }
+}
+
+/// The tag as it stands between the braces of a key's name.
+fn tag_digits(tag: [u8; 2]) -> [u8; 4] {
+    let [a, b] = tag;
+    [a >> 4, a & 15, b >> 4, b & 15].map(|digit| b"0123456789abcdef"[usize::from(digit)])
 }
 
 fn saved(answer: RedisResult<Value>) -> Result<Saved> {
