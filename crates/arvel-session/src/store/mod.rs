@@ -4,6 +4,8 @@ mod cookie;
 #[cfg(all(feature = "file", unix))]
 mod file;
 mod memory;
+#[cfg(feature = "redis")]
+mod redis;
 
 use std::{
     net::IpAddr,
@@ -12,9 +14,11 @@ use std::{
     task::{Context, Poll},
 };
 
-pub use self::{cookie::CookieStore, memory::MemoryStore};
 #[cfg(all(feature = "file", unix))]
 pub use self::file::FileStore;
+#[cfg(feature = "redis")]
+pub use self::redis::RedisStore;
+pub use self::{cookie::CookieStore, memory::MemoryStore};
 pub use crate::record::{Key, Kind, Record, Revision};
 use crate::{Error, ErrorKind, Result, Time};
 
