@@ -128,7 +128,8 @@ impl Started {
     }
 }
 
-/// Asks each leader to end, and kills what is left when the leaders are gone or have had their time.
+/// Asks each leader to end, and kills what is left when the leaders are gone or have had their time. The leaders alone,
+/// because they know how to end what they started: `initdb` lets its PostgreSQL give back its shared memory.
 fn stop(started: &[Started], folder: &Path) {
     let sessions: Vec<Pid> = started.iter().map(|started| started.pid).collect();
     let left = || living(&sessions, folder);

@@ -10,9 +10,11 @@ pub(crate) struct Steps {
     done: Vec<Step>,
 }
 
+const FAILED: &str = "FAILED";
+
 struct Step {
     name: String,
-    passed: bool,
+    result: &'static str,
     took: Duration,
 }
 
@@ -35,7 +37,11 @@ impl Steps {
         let result = step();
         self.done.push(Step {
             name: name.to_owned(),
-            passed: result.is_ok(),
+            result: match result {
+                Ok(_) => "ok",
+                Err(Error::Failed(_)) => FAILED,
+                Err(Error::Interrupted) => "stopped",
+            },
             took: start.elapsed(),
         });
         result
@@ -45,9 +51,9 @@ impl Steps {
     pub(crate) fn print(&self) {
         println!();
         for step in &self.done {
-            let result = if step.passed { "ok" } else { "FAILED" };
             println!(
-                "{result:<7} {:>7.1} s  {}",
+                "{:<7} {:>7.1} s  {}",
+                step.result,
                 step.took.as_secs_f64(),
                 step.name
             );
@@ -56,7 +62,12 @@ impl Steps {
 
     /// An error when a step failed.
     pub(crate) fn verdict(&self) -> Result<()> {
-        match self.done.iter().filter(|step| !step.passed).count() {
+        match self
+            .done
+            .iter()
+            .filter(|step| step.result == FAILED)
+            .count()
+        {
             0 => Ok(()),
             failed => Err(Error::new(format!(
                 "{failed} of {} steps failed",
