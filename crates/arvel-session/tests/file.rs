@@ -30,6 +30,18 @@ use arvel_session::{
 };
 use tempfile::TempDir;
 
+mod conformance {
+    use super::*;
+
+    arvel_session::conformance_tests!({
+        let folder = Arc::new(TempDir::new().unwrap());
+        arvel_session::conformance::Opener::private(move || {
+            let folder = folder.clone();
+            async move { FileStore::open(folder.path()) }
+        })
+    });
+}
+
 const NOW: Time = Time::from_millis(1_790_000_000_000);
 const FIRST_SLOT: u64 = 16;
 const SECOND_SLOT: u64 = 2056;

@@ -13,7 +13,7 @@ mod faults;
 #[path = "redis/servers.rs"]
 mod servers;
 
-use arvel_session::store::RedisStore;
+use arvel_session::{conformance::Opener, store::RedisStore};
 use servers::from_environment;
 
 /// What every topology must pass: one line a topology.
@@ -27,6 +27,13 @@ macro_rules! topologies {
                 let Some(url) = from_environment($variable) else { return };
                 calls::all(&RedisStore::new(&url, "every-call:").unwrap()).await;
             }
+
+            arvel_session::conformance_tests!(from_environment($variable).map(|url| {
+                Opener::crowded(move || {
+                    let store = RedisStore::new(&url, "conformance:");
+                    async { store }
+                })
+            }));
         }
     )*};
 }
