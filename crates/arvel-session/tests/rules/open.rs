@@ -21,7 +21,9 @@ fn app() -> (App, Script) {
 
 async fn visitor(app: &App, key: &'static str) -> Browser {
     let mut browser = Browser::default();
-    let answer = browser.change(app, move |session| session.put(key, 1)).await;
+    let answer = browser
+        .change(app, move |session| session.put(key, 1))
+        .await;
     answer.sets_one_cookie();
     browser
 }

@@ -2,7 +2,6 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 #![allow(clippy::unwrap_used, reason = "in a test it is the assertion")]
 
-
 pub(crate) mod events;
 pub(crate) mod script;
 
@@ -24,7 +23,8 @@ use tokio::task::JoinHandle;
 use tower::ServiceExt;
 
 /// What a request does with its session.
-pub(crate) type Handler = Arc<dyn Fn(SessionData) -> BoxFuture<'static, Response<Body>> + Send + Sync>;
+pub(crate) type Handler =
+    Arc<dyn Fn(SessionData) -> BoxFuture<'static, Response<Body>> + Send + Sync>;
 
 /// An application whose only handler does what the request asks for.
 #[derive(Clone)]
