@@ -29,6 +29,7 @@ struct Shared {
     log: Mutex<Vec<Entry>>,
     keys: Mutex<BTreeSet<Key>>,
     faults: Mutex<VecDeque<(Call, Fault)>>,
+    always: Mutex<Option<(Call, Fault)>>,
 }
 
 /// What a store can be asked.
@@ -55,6 +56,8 @@ pub(crate) struct Fault {
     executed: Executed,
     wait: Wait,
     error: Option<Error>,
+    /// Somebody else saves just before.
+    overtaken: bool,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -78,6 +81,7 @@ impl Fault {
         executed: Executed::AtOnce,
         wait: Wait::No,
         error: None,
+        overtaken: false,
     };
 
     /// An error; nothing has happened.
@@ -89,8 +93,8 @@ impl Fault {
     pub(crate) fn error(error: Error) -> Self {
         Self {
             executed: Executed::Never,
-            wait: Wait::No,
             error: Some(error),
+            ..Self::NONE
         }
     }
 
@@ -107,7 +111,13 @@ impl Fault {
     pub(crate) const SILENT: Self = Self {
         executed: Executed::Never,
         wait: Wait::Forever,
-        error: None,
+        ..Self::NONE
+    };
+
+    /// Somebody else saves the same content just before, so that it meets a conflict.
+    pub(crate) const OVERTAKEN: Self = Self {
+        overtaken: true,
+        ..Self::NONE
     };
 
     /// It happens at once; the answer comes after a while.
@@ -121,6 +131,12 @@ impl Fault {
     /// The answer comes when the gate opens.
     pub(crate) fn held(mut self, gate: &Gate) -> Self {
         self.wait = Wait::Until(gate.clone());
+        self
+    }
+
+    /// The answer comes after a while.
+    pub(crate) fn after(mut self, time: Duration) -> Self {
+        self.wait = Wait::For(time);
         self
     }
 
@@ -142,6 +158,7 @@ impl Script {
                 log: Mutex::default(),
                 keys: Mutex::default(),
                 faults: Mutex::default(),
+                always: Mutex::default(),
             }),
             capabilities,
         }
@@ -175,6 +192,31 @@ impl Script {
     pub(crate) fn script(&self, call: Call, faults: impl IntoIterator<Item = Fault>) {
         let faults = faults.into_iter().map(|fault| (call, fault));
         self.faults().extend(faults);
+    }
+
+    /// From now on, every call of this kind goes wrong like this.
+    pub(crate) fn always(&self, call: Call, fault: Fault) {
+        *self.shared.always.lock().unwrap() = Some((call, fault));
+    }
+
+    fn next_fault(&self, call: Call) -> Option<Fault> {
+        let mut faults = self.faults();
+        let next = faults.iter().position(|(of, _)| *of == call);
+        let next = next.and_then(|next| faults.remove(next));
+        let always = self.shared.always.lock().unwrap().clone();
+        let fault = next.or(always.filter(|(of, _)| *of == call));
+        fault.map(|(_, fault)| fault)
+    }
+
+    /// Saves what is there under another revision, as another process might.
+    fn overtake(&self, key: &Key) {
+        if let Some(mut record) = self.record(key) {
+            let expect = Expect::Revision(record.revision);
+            record.revision = Revision::from_u64(record.revision.as_u64().wrapping_add(1));
+            let write = Write::new(record, Time::from_millis(0));
+            let saved = self.shared.memory.save(key, expect, write).now_or_never();
+            assert!(matches!(saved, Some(Ok(Saved::Done))));
+        }
     }
 
     fn faults(&self) -> MutexGuard<'_, VecDeque<(Call, Fault)>> {
@@ -252,16 +294,17 @@ impl Script {
         entry: Entry,
         run: impl FnOnce(&MemoryStore) -> Reply<T> + Send + 'static,
     ) -> Reply<T> {
-        let call = entry.call;
+        let (call, key) = (entry.call, entry.key);
         self.shared.log.lock().unwrap().push(entry);
-        let fault = {
-            let mut faults = self.faults();
-            let next = faults.iter().position(|(of, _)| *of == call);
-            next.and_then(|next| faults.remove(next))
-        };
-        let Some((_, fault)) = fault else {
+        let Some(fault) = self.next_fault(call) else {
             return run(&self.shared.memory);
         };
+        if fault.overtaken {
+            self.overtake(&key);
+        }
+        if fault.error.is_none() && matches!(fault.wait, Wait::No) {
+            return run(&self.shared.memory);
+        }
         let mut run = Some(run);
         let mut reply = None;
         if fault.executed == Executed::AtOnce {
