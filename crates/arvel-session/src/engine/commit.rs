@@ -114,6 +114,7 @@ impl CommitRun {
             columns: state.columns.clone(),
             late: state.phase == Phase::Body,
             opened: state.opened_at,
+            attempts: std::mem::take(&mut state.attempts),
         }
     }
 
@@ -191,6 +192,7 @@ fn rebase(state: &mut State, origin: Origin) {
 fn restore(state: &mut State, mut work: Work) {
     work.journal.append(&mut state.journal);
     state.journal = work.journal;
+    state.attempts = work.attempts;
     if state.intent < work.intent {
         state.intent = work.intent;
     }

@@ -25,6 +25,8 @@ pub(super) enum Pending {
     Saved(Reply<Saved>),
     Touched(Reply<()>),
     Queued(Entering),
+    /// The turn is ours already, so others, and the deadline, come first for once; whether they had the chance.
+    GiveWay(bool),
 }
 
 /// A machine under way. Replies that are ready cost neither a timer nor an allocation.
@@ -72,6 +74,12 @@ impl<M: Machine> Run<M> {
                 self.turn = Some(ready!(entering.as_mut().poll(task)));
                 Answer::Queued
             }
+            Progress::Waiting(Pending::GiveWay(given)) if !*given => {
+                *given = true;
+                task.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            Progress::Waiting(Pending::GiveWay(_)) => Answer::Queued,
         }))
     }
 
@@ -103,7 +111,7 @@ impl<M: Machine> Future for Run<M> {
     fn poll(self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<Self::Output> {
         let run = self.get_mut();
         loop {
-            let Poll::Ready(mut answer) = run.poll_answer(task) else {
+            let Poll::Ready(answer) = run.poll_answer(task) else {
                 ready!(run.poll_deadline(task));
                 let error = Error::new(
                     ErrorKind::Timeout,
@@ -114,15 +122,12 @@ impl<M: Machine> Future for Run<M> {
                 );
                 return Poll::Ready(run.machine.give_up(&run.engine.cx, error));
             };
-            let ask = loop {
-                let now = run.engine.clock.now();
-                match run.machine.step(&run.engine.cx, now, answer.take()) {
-                    Step::Done(output) => return Poll::Ready(output),
-                    Step::Ask(ask) if run.has_turn(&ask) => answer = Some(Answer::Queued),
-                    Step::Ask(ask) => break ask,
-                }
+            let now = run.engine.clock.now();
+            run.state = match run.machine.step(&run.engine.cx, now, answer) {
+                Step::Done(output) => return Poll::Ready(output),
+                Step::Ask(ask) if run.has_turn(&ask) => Progress::Waiting(Pending::GiveWay(false)),
+                Step::Ask(ask) => Progress::Waiting(run.engine.ask(ask)),
             };
-            run.state = Progress::Waiting(run.engine.ask(ask));
         }
     }
 }

@@ -184,6 +184,7 @@ impl Commit {
         };
         let write = self.work.write(cx, now, place, &draft)?;
         let ask = Ask::Save(target.key, Expect::Revision(target.revision), write.clone());
+        self.work.attempt(write.record.revision, target.revision);
         self.ask(Stage::Saving(Box::new(target), write), ask)
     }
 
@@ -246,6 +247,8 @@ impl Commit {
         let Some(there) = there.filter(|record| !record.is_expired(now)) else {
             return self.vanished(cx, now, &target);
         };
+        // Without an earlier attempt or a lost answer, a conflict says that nothing was executed.
+        let doubtful = unknown || self.work.attempts.len() > 1;
         match there.kind {
             Kind::Plain | Kind::Sealed => {
                 let current =
@@ -253,19 +256,25 @@ impl Commit {
                 if unknown && current.descends_from(write.record.revision) {
                     return Ok(self.settled(cx, now, &target, there));
                 }
-                if unknown && !current.descends_from(target.revision) {
-                    return Err(lost_answer());
+                if !doubtful {
+                    self.work.attempts.clear();
                 }
                 self.again(cx, current)
             }
-            _ if unknown => Err(lost_answer()),
-            Kind::Regenerated(successor) => self.follow(successor),
+            _ if doubtful => Err(lost_answer()),
+            Kind::Regenerated(successor) => {
+                self.work.attempts.clear();
+                self.follow(successor)
+            }
             Kind::Destroyed => Ok(self.dropped()),
         }
     }
 
     /// Tries again on what is there now, behind the other commits of this session in this process.
     pub(super) fn again(&mut self, cx: &Context, current: Target) -> Next {
+        if !self.work.resolve_attempts(&current) {
+            return Err(lost_answer());
+        }
         observe::conflict(cx.capabilities.name);
         let queue = Ask::Queue(current.key);
         self.ask(Stage::Waiting(Box::new(current)), queue)

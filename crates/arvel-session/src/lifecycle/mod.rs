@@ -19,7 +19,7 @@ pub(crate) use commit::{Commit, Committed, Outcome};
 pub(crate) use open::{Open, Opened};
 pub(crate) use refresh::due;
 pub(crate) use rules::{Context, Rules};
-pub(crate) use work::Work;
+pub(crate) use work::{Attempt, Work};
 
 use crate::{
     Error, Result, Time,

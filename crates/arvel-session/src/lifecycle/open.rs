@@ -78,14 +78,18 @@ impl Open {
         let record = match loaded {
             Ok(record) => record.filter(|record| !record.is_expired(now)),
             // Damaged is unknown: the record stays as it is, the visitor gets a new session.
-            Err(error) if error.kind() == ErrorKind::Corrupt => {
-                observe::corrupt(cx.capabilities.name);
+            Err(error) if is_damage(cx, &error) => {
+                unreadable(cx);
                 None
             }
-            Err(error) => return Step::Done(Err(error)),
+            Err(error) => return Step::Done(Err(failed(cx, error))),
         };
         if let Some(record) = record {
             match record.kind {
+                // No seal vouches for a marker, and we never give one to a browser.
+                Kind::Regenerated(_) | Kind::Destroyed if !cx.capabilities.server_side => {
+                    unreadable(cx);
+                }
                 Kind::Regenerated(successor) => {
                     self.marked = true;
                     self.chains.push(successor);
@@ -105,7 +109,7 @@ impl Open {
     fn live(&self, cx: &Context, now: Time, record: &Record) -> Option<Live> {
         let key = self.asked.unwrap_or(Key::NONE);
         let Some((body, age)) = cx.disclose(&key, record) else {
-            observe::corrupt(cx.capabilities.name);
+            unreadable(cx);
             return None;
         };
         let carrier = match self.candidates.get(self.next)?.as_ref()? {
@@ -179,9 +183,32 @@ impl Machine for Open {
         }
     }
 
-    fn give_up(&mut self, _: &Context, error: Error) -> Self::Output {
-        Err(error)
+    fn give_up(&mut self, cx: &Context, error: Error) -> Self::Output {
+        Err(failed(cx, error))
     }
+}
+
+/// Anybody can send a payload that claims to be of a newer format, so that is no failure of a store's.
+fn is_damage(cx: &Context, error: &Error) -> bool {
+    match error.kind() {
+        ErrorKind::Corrupt => true,
+        ErrorKind::NewerFormat => !cx.capabilities.server_side,
+        _ => false,
+    }
+}
+
+/// A record that cannot be opened: the store's is damaged, the browser's is forged.
+fn unreadable(cx: &Context) {
+    if cx.capabilities.server_side {
+        observe::corrupt(cx.capabilities.name);
+    } else {
+        observe::rejected(cx.capabilities.name);
+    }
+}
+
+fn failed(cx: &Context, error: Error) -> Error {
+    observe::failed(cx.capabilities.name, "load", &error);
+    error
 }
 
 pub(super) fn unexpected() -> Error {

@@ -30,6 +30,17 @@ pub(crate) struct Work {
     pub(crate) late: bool,
     /// When the session was loaded.
     pub(crate) opened: Time,
+    /// Saves of which nobody knows yet whether they were executed.
+    pub(crate) attempts: Vec<Attempt>,
+}
+
+/// A save that was sent over a live record.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Attempt {
+    revision: Revision,
+    over: Revision,
+    /// How much of the journal it held.
+    changes: usize,
 }
 
 impl Work {
@@ -47,6 +58,35 @@ impl Work {
         // In the browser a reseal is a new cookie, so it waits for the same moment.
         let upkeep = if in_browser { self.refresh } else { reseal };
         !self.is_soft() || upkeep || (self.age && self.draft.has_flash_to_age())
+    }
+
+    /// Notes a save that is about to be sent.
+    pub(super) fn attempt(&mut self, revision: Revision, over: Revision) {
+        let changes = self.journal.len();
+        self.attempts.push(Attempt {
+            revision,
+            over,
+            changes,
+        });
+    }
+
+    /// Finds out by what is there now which saves of unknown outcome were executed, so that what they held is not done
+    /// twice; false when that cannot be told.
+    pub(super) fn resolve_attempts(&mut self, current: &Target) -> bool {
+        let attempts = std::mem::take(&mut self.attempts);
+        let executed = attempts
+            .iter()
+            .find(|attempt| current.descends_from(attempt.revision));
+        if let Some(executed) = executed {
+            self.journal.drain(..executed.changes);
+            return true;
+        }
+        let refused = |attempt: &Attempt| current.descends_from(attempt.over);
+        let known = attempts.iter().all(refused);
+        if !known {
+            self.attempts = attempts;
+        }
+        known
     }
 
     /// The same changes on another base.

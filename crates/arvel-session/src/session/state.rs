@@ -11,7 +11,7 @@ use super::{
 use crate::{
     Result, Time,
     engine::Engine,
-    lifecycle::{CookieChange, Opened, Origin},
+    lifecycle::{Attempt, CookieChange, Opened, Origin},
     record::{Body, random},
     store::{Columns, Key, Reply},
 };
@@ -77,6 +77,8 @@ pub(crate) struct State {
     pub(crate) columns: Columns,
     /// When the session was loaded.
     pub(crate) opened_at: Time,
+    /// Saves that failed, and whose outcome is unknown: the next one finds out.
+    pub(crate) attempts: Vec<Attempt>,
     /// A commit of this handle is under way; these wait for it.
     pub(crate) committing: bool,
     pub(crate) waiting: Vec<Waker>,
@@ -191,6 +193,7 @@ impl State {
         self.gone.all = true;
         self.draft = Draft::default();
         self.journal.clear();
+        self.attempts.clear();
         self.keep = false;
         self.intent = Intent::Invalidate;
         self.serial = Some(u64::from_be_bytes(random()));
@@ -205,6 +208,7 @@ impl State {
         };
         self.draft = Draft::new(base.cloned(), self.seen.clone());
         self.journal.clear();
+        self.attempts.clear();
         self.now.clear();
         self.gone = Gone::default();
         self.intent = Intent::Keep;

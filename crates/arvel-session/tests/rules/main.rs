@@ -1,0 +1,35 @@
+//! The promises of the design, one test each: named after the rule that would be broken if it failed.
+//!
+//! | rule | module |
+//! |---|---|
+//! | R1, R2, which cookie counts | `open` |
+//! | R7, R8: no lost update, unknown outcomes | `merge` |
+//! | R9, R11, R12: dead ids, regenerating, invalidating | `ids` |
+//! | R10, the operations on data | `data` |
+//! | flash and its ageing | `flash` |
+//! | lifetimes, deadlines, the sweeper | `time` |
+//! | R13, R15, R16, R17: cookies and caches | `cookies` |
+//! | R14, R18, R19: keys, seals, what is at rest and in the log | `keys` |
+//! | bodies that stream on, handles that outlive them | `streaming` |
+//! | R3, R4, R5, R6: the middleware among others | `layer` |
+//! | all operations against a plain model | `model` |
+#![allow(
+    clippy::unwrap_used,
+    clippy::too_many_lines,
+    reason = "in a test it is the assertion; a test is one story"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod cookies;
+mod data;
+mod flash;
+mod ids;
+mod keys;
+mod layer;
+mod merge;
+mod model;
+mod open;
+mod streaming;
+mod time;
