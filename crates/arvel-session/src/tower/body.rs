@@ -44,6 +44,8 @@ struct Watch {
     /// Under way, in front of the frame that was held back.
     commit: Option<CommitRun>,
     held: Option<Frame<Bytes>>,
+    /// The body inside has said its last: it must not be asked again.
+    ended: bool,
 }
 
 impl<B> SessionBody<B> {
@@ -59,6 +61,7 @@ impl<B> SessionBody<B> {
             session,
             commit: None,
             held: None,
+            ended: false,
         };
         Self {
             kind: Kind::Watched { body, watch },
@@ -99,6 +102,7 @@ impl Drop for Watch {
     fn drop(&mut self) {
         let begun = self.commit.is_some();
         if !begun
+            && !self.ended
             && self.is_dirty()
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {
@@ -151,10 +155,16 @@ fn poll_watched<B: Body<Data = Bytes>>(
         if let Some(frame) = ready!(watch.poll_commit(cx)) {
             return Poll::Ready(Some(Ok(frame)));
         }
+        if watch.ended {
+            return Poll::Ready(None);
+        }
         let frame = match ready!(body.as_mut().poll_frame(cx)) {
             Some(Ok(frame)) => Some(frame),
             Some(Err(error)) => return Poll::Ready(Some(Err(error))),
-            None => None,
+            None => {
+                watch.ended = true;
+                None
+            }
         };
         let last = body.is_end_stream() || body.size_hint().exact() == Some(0);
         if (frame.is_none() || last) && watch.is_dirty() {
