@@ -2,21 +2,23 @@
 //!
 //! A file is `<first two digits>/<hash>` under the folder, in hexadecimal, and is written in place.
 //!
-//! **Why in place.** To write a temporary file and rename it over the old one costs forty times as much (the file system
-//! has to flush it at once, else a crash leaves an empty file), and leaves temporaries behind. So a file has two places
-//! for its record at the least (see `layout.rs`); a write goes to the one that does not hold the current record, with a
-//! higher sequence and a checksum. Whoever dies half way leaves the current record as it was.
+//! **Why in place.** To write a temporary file and rename it over the old one costs twenty times as much (the file system
+//! has to flush it at once, else a crash leaves an empty file), and leaves temporaries behind. A log that only grows needs
+//! a rewrite now and then. So a file has at least two places for its record (see `layout.rs`); a write goes to one that
+//! does not hold the current record, with a higher sequence and a checksum. Whoever dies half way leaves the current
+//! record as it was. There are no temporary files, and nothing is ever renamed.
 //!
-//! **When the machine dies**, what was written last may be lost, but what is read afterwards is a record that was once
-//! complete, as long as one of the two places is whole on the disk. Up to 4,068 bytes a place lies within one block of
-//! 4,096, which a disk writes as a whole, so both always are. A longer record gets four places, and every third write
-//! first syncs the file: so at any moment the disk has one whole record that nobody has written over since.
-//! A [durable](Write::durable) write syncs the file, and the folders when the file is new, before it is answered.
+//! **When the machine dies**, what was written last may be lost, but not what was on the disk before. Two places alone
+//! would not do: both may be on their way to the disk, and half of each may arrive. Up to 4,068 bytes a place lies within
+//! one block of 4,096, which a disk writes as a whole, so each of the two is always one record or another. A longer
+//! record gets four places, and every third write first syncs the file: so the disk always has one whole record that
+//! nobody has written over since. A [durable](Write::durable) write syncs the file, and the folders when the file is new,
+//! before it is answered.
 //!
 //! **Locks.** A writer holds an advisory lock on the session's own file, and a file is only removed under its lock: who
 //! gets the lock of a file that has lost its name opens it anew. A reader takes no lock, unless what he sees looks torn.
 //! A lock that is free and a write that needs no sync are dealt with at once, in microseconds; what has to wait does so
-//! on a thread for blocking work.
+//! on a thread for blocking work. On a network file system all of this is only as good as its locks.
 //!
 //! **Replacing** writes the new file first, then turns the old record into the marker, under both locks: the marker is
 //! the commit point. A crash in between leaves a file under an id that nobody was told, which expires as any other.
