@@ -7,6 +7,9 @@ use std::{
     task::{Context, Poll},
 };
 
+mod database;
+
+pub use self::database::DatabaseStore;
 pub use crate::record::{Key, Kind, Record, Revision};
 use crate::{Error, ErrorKind, Result, Time};
 
