@@ -56,9 +56,9 @@ fn for_table(script: &str, dialect: Dialect, table: &Table) -> String {
     let quoted = table.quoted(dialect);
     let quote = &quoted[..1];
     script
-        .replace(&format!("{quote}sessions{quote}"), &quoted)
         .replace(
             &format!("{quote}sessions_"),
             &format!("{quote}{}_", table.name),
         )
+        .replace(&format!("{quote}sessions{quote}"), &quoted)
 }

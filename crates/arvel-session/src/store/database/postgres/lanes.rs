@@ -124,7 +124,7 @@ impl Lanes {
         &self.schema
     }
 
-    /// Runs a statement on the connection that has the least to do: its first row, and how many rows it changed.
+    /// Runs a statement on the connection that has the least to do: the row that it answers, and how many it changed.
     ///
     /// When this is dropped, the statement has not left yet or runs to its end, alone and in a transaction of its own.
     pub(super) async fn run(
@@ -255,9 +255,12 @@ async fn query(
     values: &[Value<'_>],
 ) -> Result<(Option<Row>, u64), tokio_postgres::Error> {
     let mut rows = std::pin::pin!(client.query_raw(statement, values).await?);
-    let first = rows.try_next().await?;
-    while rows.try_next().await?.is_some() {}
-    Ok((first, rows.rows_affected().unwrap_or(0)))
+    // Every statement here answers one row at most.
+    let mut found = None;
+    while let Some(row) = rows.try_next().await? {
+        found = Some(row);
+    }
+    Ok((found, rows.rows_affected().unwrap_or(0)))
 }
 
 impl Lane {

@@ -133,7 +133,8 @@ impl File {
 fn select(db: &Connection, schema: &Schema, id: &str) -> rusqlite::Result<Option<Result<Record>>> {
     db.prepare_cached(&schema.sql.load)?
         .query_row([id], |row| {
-            Ok(sql::record(row.get::<_, Vec<u8>>(0)?, row.get(1)?))
+            let payload = row.get_ref(0)?.as_bytes()?.to_vec();
+            Ok(sql::record(payload, row.get(1)?))
         })
         .optional()
 }
