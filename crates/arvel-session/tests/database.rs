@@ -6,8 +6,12 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "database/file.rs"]
+mod file;
 #[path = "database/place.rs"]
 mod place;
+#[path = "database/servers.rs"]
+mod servers;
 
 use std::{sync::Arc, time::Duration};
 

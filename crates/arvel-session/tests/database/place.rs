@@ -4,6 +4,7 @@ use std::{
     io::Write as _,
     path::PathBuf,
     sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
 };
 
 use arvel_session::store::DatabaseStore;
@@ -70,14 +71,64 @@ fn unused_name() -> String {
 impl Place {
     /// A store on this table, which need not be there.
     pub(crate) fn open(&self) -> DatabaseStore {
-        DatabaseStore::new(&self.url, &self.table, super::TIMEOUT).unwrap()
+        self.open_with(super::TIMEOUT)
+    }
+
+    pub(crate) fn open_with(&self, timeout: Duration) -> DatabaseStore {
+        DatabaseStore::new(&self.url, &self.table, timeout).unwrap()
     }
 
     /// A store on this table, which is there.
     pub(crate) async fn store(&self) -> DatabaseStore {
-        let store = self.open();
+        self.store_with(super::TIMEOUT).await
+    }
+
+    pub(crate) async fn store_with(&self, timeout: Duration) -> DatabaseStore {
+        let store = self.open_with(timeout);
         store.migrate().await.unwrap();
         store
+    }
+
+    /// Host and port of the server.
+    pub(crate) fn address(&self) -> String {
+        let (_, rest) = self.url.split_once('@').unwrap();
+        rest.split('/').next().unwrap().to_owned()
+    }
+
+    /// The same table, reached through another address.
+    pub(crate) fn through(&self, address: &str) -> Self {
+        self.at(self.url.replace(&self.address(), address))
+    }
+
+    pub(crate) fn with_password(&self, password: &str) -> Self {
+        let (before, after) = self.url.split_once('@').unwrap();
+        let (before, _) = before.rsplit_once(':').unwrap();
+        self.at(format!("{before}:{password}@{after}"))
+    }
+
+    fn at(&self, url: String) -> Self {
+        Self {
+            url,
+            table: self.table.clone(),
+            _folder: None,
+        }
+    }
+
+    /// A transaction that has run this and holds its locks until the answer is dropped.
+    pub(crate) async fn hold(&self, sql: &str) -> Box<dyn std::any::Any> {
+        if self.is_mysql() {
+            let mut client = mysql_async::Conn::from_url(&self.url).await.unwrap();
+            client.query_drop("BEGIN").await.unwrap();
+            client.query_drop(sql).await.unwrap();
+            return Box::new(client);
+        }
+        let (client, connection) = tokio_postgres::connect(&self.url, tokio_postgres::NoTls)
+            .await
+            .unwrap();
+        tokio::spawn(connection);
+        client.batch_execute("BEGIN").await.unwrap();
+        client.batch_execute(sql).await.unwrap();
+        Box::new(client)
     }
 
     /// Another table in the same database.
