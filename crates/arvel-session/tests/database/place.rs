@@ -106,6 +106,10 @@ impl Place {
         self.at(format!("{before}:{password}@{after}"))
     }
 
+    pub(crate) fn with_parameter(&self, parameter: &str) -> Self {
+        self.at(format!("{}?{parameter}", self.url))
+    }
+
     fn at(&self, url: String) -> Self {
         Self {
             url,
@@ -114,13 +118,13 @@ impl Place {
         }
     }
 
-    /// A transaction that has run this and holds its locks until the answer is dropped.
-    pub(crate) async fn hold(&self, sql: &str) -> Box<dyn std::any::Any> {
+    /// A transaction that has run this and holds its locks until it ends.
+    pub(crate) async fn hold(&self, sql: &str) -> Holder {
         if self.is_mysql() {
             let mut client = mysql_async::Conn::from_url(&self.url).await.unwrap();
             client.query_drop("BEGIN").await.unwrap();
             client.query_drop(sql).await.unwrap();
-            return Box::new(client);
+            return Holder::MySql(client);
         }
         let (client, connection) = tokio_postgres::connect(&self.url, tokio_postgres::NoTls)
             .await
@@ -128,7 +132,7 @@ impl Place {
         tokio::spawn(connection);
         client.batch_execute("BEGIN").await.unwrap();
         client.batch_execute(sql).await.unwrap();
-        Box::new(client)
+        Holder::Postgres(client)
     }
 
     /// Another table in the same database.
@@ -182,7 +186,7 @@ impl Place {
         self.run(sql, true).await
     }
 
-    fn is_mysql(&self) -> bool {
+    pub(crate) fn is_mysql(&self) -> bool {
         self.url.starts_with("mysql:")
     }
 
@@ -219,5 +223,20 @@ impl Place {
         }
         db.execute_batch(sql).unwrap();
         None
+    }
+}
+
+/// A transaction behind the store's back.
+pub(crate) enum Holder {
+    MySql(mysql_async::Conn),
+    Postgres(tokio_postgres::Client),
+}
+
+impl Holder {
+    pub(crate) async fn commit(self) {
+        match self {
+            Self::MySql(mut client) => client.query_drop("COMMIT").await.unwrap(),
+            Self::Postgres(client) => client.batch_execute("COMMIT").await.unwrap(),
+        }
     }
 }

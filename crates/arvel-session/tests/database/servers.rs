@@ -37,6 +37,9 @@ on_both_servers! {
     connections_that_broke_are_replaced
     a_server_that_falls_silent_is_dialled_anew
     a_locked_row_is_an_error_in_time
+    a_conflict_shows_what_is_there_not_what_was
+    what_the_server_has_undone_is_done_again
+    what_the_server_always_undoes_is_an_error
     a_wrong_password_is_an_error_that_does_not_show_it
 }
 
@@ -182,4 +185,109 @@ async fn a_wrong_password_is_an_error_that_does_not_show_it(place: Place) {
     let error = store.load(At::Key(&key(1))).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Store);
     assert!(!format!("{error} {error:?}").contains("hunter2"));
+}
+
+async fn a_conflict_shows_what_is_there_not_what_was(place: Place) {
+    let store = place.store().await;
+    insert(&store, &key(1), record(7, b"7")).await;
+    let holder = place.hold(&format!("DELETE FROM {}", place.table)).await;
+    let saving = tokio::spawn(async move {
+        store
+            .save(&key(1), at(7), write(record(8, b"8")))
+            .await
+            .unwrap()
+    });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(
+        !saving.is_finished(),
+        "it waits for the one that came first"
+    );
+    holder.commit().await;
+    assert_eq!(conflict(saving.await.unwrap()), None);
+}
+
+/// Makes the server report a deadlock for the next `times` updates.
+async fn undo_updates(place: &Place, times: u32) {
+    let table = &place.table;
+    let script = if place.is_mysql() {
+        // This engine knows no transactions, so the count survives.
+        vec![
+            format!("CREATE TABLE {table}_count (n INT) ENGINE = MyISAM"),
+            format!("INSERT INTO {table}_count VALUES ({times})"),
+            format!(
+                "CREATE TRIGGER {table}_undo BEFORE UPDATE ON {table} FOR EACH ROW BEGIN
+                 UPDATE {table}_count SET n = n - 1;
+                 IF (SELECT n FROM {table}_count) >= 0 THEN
+                 SIGNAL SQLSTATE '40001' SET MYSQL_ERRNO = 1213; END IF; END"
+            ),
+        ]
+    } else {
+        vec![
+            format!("CREATE SEQUENCE {table}_count"),
+            format!(
+                "CREATE FUNCTION {table}_undo() RETURNS TRIGGER LANGUAGE plpgsql AS $$ BEGIN
+                 IF nextval('{table}_count') <= {times} THEN
+                 RAISE EXCEPTION 'deadlock' USING ERRCODE = '40P01'; END IF; RETURN NEW; END $$"
+            ),
+            format!(
+                "CREATE TRIGGER {table}_undo BEFORE UPDATE ON {table} FOR EACH ROW
+                 EXECUTE FUNCTION {table}_undo()"
+            ),
+        ]
+    };
+    for statement in script {
+        place.execute(&statement).await;
+    }
+}
+
+async fn what_the_server_has_undone_is_done_again(place: Place) {
+    let store = place.store().await;
+    insert(&store, &key(1), record(7, b"7")).await;
+    undo_updates(&place, 2).await;
+    assert!(is_done(&replace(&store, 7, 2).await.unwrap()));
+    assert_eq!(load(&store, &key(1)).await, Some(marker(9)));
+    assert_eq!(load(&store, &key(2)).await, Some(record(20, b"successor")));
+}
+
+async fn what_the_server_always_undoes_is_an_error(place: Place) {
+    let store = place.store().await;
+    insert(&store, &key(1), record(7, b"7")).await;
+    undo_updates(&place, 1_000).await;
+    assert_eq!(
+        replace(&store, 7, 2).await.unwrap_err().kind(),
+        ErrorKind::Store
+    );
+    assert_eq!(load(&store, &key(1)).await, Some(record(7, b"7")));
+    assert_eq!(load(&store, &key(2)).await, None);
+}
+
+/// Durable where the server would not be, and only what has to be.
+#[tokio::test(flavor = "multi_thread")]
+async fn postgres_flushes_what_is_durable_and_leaves_the_rest_to_the_server() {
+    let Some(place) = place::postgres() else {
+        return;
+    };
+    let table = &place.table;
+    let store = place
+        .with_parameter("options=-csynchronous_commit%3Doff")
+        .store()
+        .await;
+    for statement in [
+        format!("CREATE TABLE {table}_seen (number SERIAL, setting TEXT)"),
+        format!(
+            "CREATE FUNCTION {table}_see() RETURNS TRIGGER LANGUAGE plpgsql AS $$ BEGIN
+             INSERT INTO {table}_seen (setting) VALUES (current_setting('synchronous_commit'));
+             RETURN NEW; END $$"
+        ),
+        format!(
+            "CREATE TRIGGER {table}_see BEFORE INSERT OR UPDATE ON {table} FOR EACH ROW
+             EXECUTE FUNCTION {table}_see()"
+        ),
+    ] {
+        place.execute(&statement).await;
+    }
+    insert(&store, &key(1), record(7, b"7")).await;
+    assert!(is_done(&replace(&store, 7, 2).await.unwrap()));
+    let seen = format!("SELECT string_agg(setting, ' ' ORDER BY number) FROM {table}_seen");
+    assert_eq!(place.value(&seen).await.as_deref(), Some("off on on"));
 }

@@ -3,20 +3,21 @@
 //! `sql.rs` holds the statements and the row that all three share, `migrate.rs` the bundled migration. The other files
 //! each bring one database's client and what is peculiar to it.
 
+#![cfg_attr(
+    not(any(feature = "sqlite", feature = "postgres", feature = "mysql")),
+    allow(dead_code, reason = "without a database only its settings are read")
+)]
+
 mod migrate;
 #[cfg(feature = "mysql")]
 mod mysql;
 #[cfg(feature = "postgres")]
 mod postgres;
-#[cfg_attr(
-    not(any(feature = "sqlite", feature = "postgres", feature = "mysql")),
-    allow(dead_code, reason = "without a database only URLs are read")
-)]
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+mod server;
 mod sql;
 #[cfg(feature = "sqlite")]
 mod sqlite;
-#[cfg(any(feature = "postgres", feature = "mysql"))]
-mod tls;
 
 use std::{fmt, sync::Arc, time::Duration};
 

@@ -9,8 +9,8 @@ use mysql_async::{
 
 use super::{
     Database, Schema,
-    sql::{self, Row, ServerFault, Value},
-    tls,
+    server::{self, ServerFault},
+    sql::{self, Row, Value},
 };
 use crate::{
     Error, ErrorKind, Result, Time,
@@ -26,8 +26,8 @@ const CAPABILITIES: Capabilities = Capabilities {
 /// How many connections there are, unless the URL has its own `pool_max`.
 const CONNECTIONS: usize = 16;
 
-/// How often something runs that the server has rolled back on behalf of another.
-const ATTEMPTS: u32 = 3;
+/// How long a connection is used at most, so that one to a server that no longer takes writes does not stay.
+const CONNECTION: Duration = Duration::from_secs(600);
 
 /// How many seconds a migration waits for another one.
 const MIGRATING: u64 = 600;
@@ -59,22 +59,22 @@ impl MySql {
     }
 }
 
-/// What the client says about a bad URL may show a part of the password, so it is left out.
 fn options_of(url: &str, schema: &Schema) -> Result<OptsBuilder> {
-    let wrong = |what: &'static str| Error::new(ErrorKind::Config, what);
     let url = match url.strip_prefix("mariadb:") {
         Some(rest) => format!("mysql:{rest}"),
         None => url.to_owned(),
     };
-    let given = Opts::from_url(&url).map_err(|_| {
-        wrong(
-            "database_url is not a mysql:// URL that can be read (special characters in a password are written %40)",
-        )
-    })?;
+    let given = Opts::from_url(&url).map_err(|_| server::unreadable("mysql"))?;
     if given.db_name().is_none() && schema.table.schema.is_none() {
-        return Err(wrong("database_url names no database behind the host"));
+        return Err(Error::new(
+            ErrorKind::Config,
+            "database_url names no database behind the host",
+        ));
     }
     let mut pool = given.pool_opts().clone().with_reset_connection(false);
+    if pool.abs_conn_ttl().is_none() {
+        pool = pool.with_abs_conn_ttl(Some(CONNECTION));
+    }
     if pool.constraints() == PoolConstraints::default() {
         let bounded = PoolConstraints::new(CONNECTIONS, CONNECTIONS).unwrap_or_default();
         pool = pool.with_constraints(bounded);
@@ -89,7 +89,7 @@ fn options_of(url: &str, schema: &Schema) -> Result<OptsBuilder> {
     let Some(ssl) = ssl else { return Ok(options) };
     // The client takes the process's provider, and panics where two are compiled in and none was chosen.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let roots = tls::authorities()?;
+    let roots = server::authorities()?;
     let roots = roots.iter().map(|root| root.to_vec().into()).collect();
     Ok(options.ssl_opts(ssl.with_root_certs(roots)))
 }
@@ -218,7 +218,9 @@ async fn run<T, F: Future<Output = Result<T, Fault>>>(
     let mut attempt = 1;
     loop {
         match work().await {
-            Err(fault) if code(&fault) == Some(DEADLOCK) && attempt < ATTEMPTS => attempt += 1,
+            Err(fault) if code(&fault) == Some(DEADLOCK) && attempt < server::ATTEMPTS => {
+                attempt += 1
+            }
             answer => return answer.map_err(|fault| failure(call, fault)),
         }
     }

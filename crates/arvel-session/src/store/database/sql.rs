@@ -352,26 +352,3 @@ pub(super) fn failure(
     };
     Error::store(message, source)
 }
-
-/// What a database server says. It quotes values where they are at fault, and then nothing but the code is kept.
-#[derive(Debug)]
-pub(super) struct ServerFault(String);
-
-impl ServerFault {
-    pub(super) fn new(code: impl fmt::Display, state: &str, message: &str) -> Self {
-        // Data exceptions and integrity violations.
-        let quotes_values = state.starts_with("22") || state.starts_with("23");
-        Self(match quotes_values {
-            true => format!("error {code}"),
-            false => format!("error {code}: {message}"),
-        })
-    }
-}
-
-impl fmt::Display for ServerFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for ServerFault {}

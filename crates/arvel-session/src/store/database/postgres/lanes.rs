@@ -21,7 +21,8 @@ use crate::{
     Error,
     store::database::{
         Schema,
-        sql::{self, ServerFault, Value},
+        server::ServerFault,
+        sql::{self, Value},
     },
 };
 
@@ -35,13 +36,13 @@ pub(super) enum Use {
 }
 
 impl Use {
-    const ALL: usize = 10;
+    const ALL: usize = 16;
 
     const fn lanes(self) -> Range<usize> {
         match self {
             Self::Read => 0..4,
-            Self::Write => 4..8,
-            Self::DurableWrite => 8..Self::ALL,
+            Self::Write => 4..12,
+            Self::DurableWrite => 12..Self::ALL,
         }
     }
 }
@@ -143,10 +144,7 @@ impl Lanes {
         let answer = query(&open.client, statement(&open.statements), values).await;
         call.is_answered = true;
         let answer = answer.map_err(Fault::from);
-        if let Err(fault) = &answer
-            && fault.code == Some(SqlState::READ_ONLY_SQL_TRANSACTION)
-        {
-            // The server has become a standby; another connection may find the one that takes writes.
+        if answer.as_ref().is_err_and(Fault::needs_new_connection) {
             self.lanes[chosen].close();
         }
         answer
@@ -381,10 +379,22 @@ impl Fault {
         })
     }
 
+    /// The server has become a standby, and another connection may find the one that takes writes; or the statements
+    /// that were prepared are gone, or no longer fit the table.
+    fn needs_new_connection(&self) -> bool {
+        self.is_one_of(&[
+            SqlState::READ_ONLY_SQL_TRANSACTION,
+            SqlState::INVALID_SQL_STATEMENT_NAME,
+            SqlState::FEATURE_NOT_SUPPORTED,
+        ])
+    }
+
     fn is_no_table(&self) -> bool {
-        self.code.as_ref().is_some_and(|code| {
-            *code == SqlState::UNDEFINED_TABLE || *code == SqlState::UNDEFINED_COLUMN
-        })
+        self.is_one_of(&[SqlState::UNDEFINED_TABLE, SqlState::UNDEFINED_COLUMN])
+    }
+
+    fn is_one_of(&self, codes: &[SqlState]) -> bool {
+        self.code.as_ref().is_some_and(|code| codes.contains(code))
     }
 
     pub(super) fn error(self, call: &'static str) -> Error {

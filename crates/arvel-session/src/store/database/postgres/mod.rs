@@ -13,18 +13,15 @@ use tokio_postgres::{
 
 use self::lanes::{Fault, Lanes, Statements, Use};
 use super::{
-    Database, Schema,
+    Database, Schema, server,
     sql::{self, Row, Value},
 };
 use crate::{
-    Error, ErrorKind, Result, Time,
+    Result, Time,
     store::{At, Capabilities, Expect, Key, Record, Reply, Revision, Saved, SessionStore, Write},
 };
 
 const CAPABILITIES: Capabilities = Capabilities::new("database");
-
-/// How often a statement runs that the server has rolled back on behalf of another one.
-const ATTEMPTS: u32 = 3;
 
 /// Whoever migrates holds this lock: "arvel" in ASCII.
 const MIGRATING: i64 = 0x61_72_76_65_6c;
@@ -46,7 +43,6 @@ impl Postgres {
     }
 }
 
-/// What the client says about a bad URL may show a part of the password, so it is left out.
 fn config_of(url: &str) -> Result<Config> {
     let (base, parameters) = url.split_once('?').unwrap_or((url, ""));
     // The client knows no mode above `require`, which verifies all that these do.
@@ -55,12 +51,7 @@ fn config_of(url: &str) -> Result<Config> {
         .replace("sslmode=verify-ca", "sslmode=require");
     let config = format!("{base}?{parameters}").parse::<Config>();
     let config = config.ok().filter(|config| !config.get_hosts().is_empty());
-    config.ok_or_else(|| {
-        Error::new(
-            ErrorKind::Config,
-            "database_url is not a postgres:// URL that can be read (special characters in a password are written %40)",
-        )
-    })
+    config.ok_or_else(|| server::unreadable("postgres"))
 }
 
 impl ToSql for Value<'_> {
@@ -94,7 +85,7 @@ async fn run(
     let mut attempt = 1;
     loop {
         match lanes.run(on, statement, values).await {
-            Err(fault) if fault.is_rolled_back() && attempt < ATTEMPTS => attempt += 1,
+            Err(fault) if fault.is_rolled_back() && attempt < server::ATTEMPTS => attempt += 1,
             answer => return answer,
         }
     }

@@ -11,7 +11,7 @@ use rustls::{
 use tokio_postgres::config::SslMode;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use crate::{Error, ErrorKind, Result, store::database::tls::authorities};
+use crate::{Error, ErrorKind, Result, store::database::server::authorities};
 
 pub(super) fn connector(mode: SslMode) -> Result<MakeRustlsConnect> {
     let provider = Arc::new(ring::default_provider());

@@ -105,12 +105,12 @@ impl File {
         Connection::open_with_flags(&self.path, flags | more)
     }
 
-    /// A connection that writes. What it commits survives a crash of this process; of the machine, only when asked to.
+    /// A connection that writes beside any number of readers.
     fn open_to_write(&self, more: OpenFlags) -> rusqlite::Result<Connection> {
         let db = self.open(more)?;
         db.busy_timeout(self.timeout)?;
         db.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
-        db.execute_batch(writer::ORDINARY)?;
+        db.execute_batch("PRAGMA cache_size = -16384")?;
         Ok(db)
     }
 

@@ -14,7 +14,7 @@ use crate::{Error, ErrorKind, Result, store::Reply};
 /// How many calls one commit holds at most.
 const GROUP: usize = 256;
 
-pub(super) const ORDINARY: &str = "PRAGMA synchronous = NORMAL";
+const ORDINARY: &str = "PRAGMA synchronous = NORMAL";
 const DURABLE: &str = "PRAGMA synchronous = FULL";
 
 /// The way to the thread, which ends when this is dropped.
