@@ -13,7 +13,7 @@ fn stranger(place: &Place) -> Connection {
 }
 
 fn sqlite() -> Place {
-    super::place::sqlite()
+    place::sqlite()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -40,6 +40,20 @@ use crate::{Result, Time};
 ///
 /// It connects when it is first used. The table has to be there: [`migrate`](Self::migrate) makes it.
 ///
+/// * **SQLite** needs no server. Reads run in place; one thread writes, and commits in one go what has gathered. The file
+///   is put into WAL mode, so that several processes can share it, on one machine. A file that `migrate` makes can be read
+///   by its owner alone.
+/// * **PostgreSQL** gets 16 connections at most, each of which carries many statements at once. `sslmode` is `disable`,
+///   `prefer` (the default: encrypted if the server can, whoever it is) or `require`, which verifies the server's
+///   certificate by the authorities that this machine trusts, or those of the file that `SSL_CERT_FILE` names, as do
+///   `verify-ca` and `verify-full`. The host may be a folder: `postgres:///app?host=/run/postgresql`.
+/// * **MySQL** and MariaDB get 16 connections (`pool_max`); without `require_ssl=true` they are not encrypted. How
+///   durable a commit is, is up to the server's `innodb_flush_log_at_trx_commit`. A record takes 8 MiB at most.
+///
+/// The columns `user_id`, `ip_address`, `user_agent` (its first 500 bytes) and `last_activity` (the last write, in
+/// seconds) are for people who look at the table. They may be read, and rows may be deleted: each is then a session that
+/// the store has lost. Nothing else may be changed.
+///
 /// # Examples
 ///
 /// ```

@@ -26,8 +26,9 @@ use crate::{
     },
 };
 
-/// What a statement is for, since one that waits holds up those behind it on its connection: a read never waits for a
-/// write, and only what has to be durable waits for the server's disk where the server would not.
+/// What a statement is for. One that waits holds up those behind it on its connection, so no read stands behind a write;
+/// and what has to be durable goes where the server waits for its disk. A server writes to its disk once for all the
+/// connections that wait for that, so more of them write than read.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Use {
     Read,
@@ -74,10 +75,19 @@ struct Lane {
 struct Open {
     client: Client,
     statements: Statements,
-    driver: AbortHandle,
+    _driver: Driver,
     since: Instant,
     /// When the oldest call began that was given up, in milliseconds, if nothing was answered since then; or zero.
     silent_since: AtomicU64,
+}
+
+/// The task that carries a connection's bytes. Left to itself, it would wait for the goodbye of a server that is gone.
+struct Driver(AbortHandle);
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 /// The statements, prepared on one connection.
@@ -191,12 +201,12 @@ impl Lanes {
 
     async fn dial_and_prepare(&self, on: Use) -> Result<Open, Fault> {
         let (client, connection) = self.dial().await?;
-        let driver = tokio::spawn(connection).abort_handle();
+        let driver = Driver(tokio::spawn(connection).abort_handle());
         client.batch_execute(&self.settings(on)).await?;
         Ok(Open {
             statements: self.prepare(&client).await?,
             client,
-            driver,
+            _driver: driver,
             since: Instant::now(),
             silent_since: AtomicU64::new(0),
         })
@@ -287,12 +297,7 @@ impl Open {
     /// The server ends every statement within the timeout. If twice that brought nothing at all, it never will.
     fn is_silent(&self, timeout: Duration) -> bool {
         let since = self.silent_since.load(Ordering::Relaxed);
-        let is_silent =
-            since > 0 && self.since.elapsed() > Duration::from_millis(since) + timeout * 2;
-        if is_silent {
-            self.driver.abort();
-        }
-        is_silent
+        since > 0 && self.since.elapsed() > Duration::from_millis(since) + timeout * 2
     }
 
     fn now(&self) -> u64 {
