@@ -94,10 +94,10 @@ fn put(sessions: &mut Sessions<'_>, key: &Key, expect: Expect, record: &Record) 
 
 impl SessionStore for RedbStore {
     fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            shared: false,
-            ..Capabilities::new("redb")
-        }
+        let mut capabilities = Capabilities::new("redb");
+        // Another process cannot open the file.
+        capabilities.shared = false;
+        capabilities
     }
 
     fn load(&self, at: At<'_>) -> Reply<Option<Record>> {

@@ -1,6 +1,7 @@
 //! Where sessions are kept: the contract, and a file for each driver.
 
 mod cookie;
+mod database;
 #[cfg(all(feature = "file", unix))]
 mod file;
 mod memory;
@@ -18,7 +19,7 @@ use std::{
 pub use self::file::FileStore;
 #[cfg(feature = "redis")]
 pub use self::redis::RedisStore;
-pub use self::{cookie::CookieStore, memory::MemoryStore};
+pub use self::{cookie::CookieStore, database::DatabaseStore, memory::MemoryStore};
 pub use crate::record::{Key, Kind, Record, Revision};
 use crate::{Error, ErrorKind, Result, Time};
 

@@ -1,0 +1,241 @@
+//! PostgreSQL: a few connections, on each of which many statements are under way at once.
+
+mod lanes;
+mod tls;
+
+use std::{sync::Arc, time::Duration};
+
+use tokio_postgres::{
+    Config, Row as Found,
+    error::SqlState,
+    types::{IsNull, ToSql, Type, private::BytesMut},
+};
+
+use self::lanes::{Fault, Lanes, Statements, Use};
+use super::{
+    Database, Schema, server,
+    sql::{self, Row, Value},
+};
+use crate::{
+    Result, Time,
+    store::{At, Capabilities, Expect, Key, Record, Reply, Revision, Saved, SessionStore, Write},
+};
+
+const CAPABILITIES: Capabilities = Capabilities {
+    columns: true,
+    ..Capabilities::new("database")
+};
+
+/// Whoever migrates holds this lock: "arvel" in ASCII.
+const MIGRATING: i64 = 0x61_72_76_65_6c;
+
+/// A table on a server.
+pub(super) struct Postgres(Arc<Lanes>);
+
+impl Postgres {
+    pub(super) fn new(url: &str, schema: Arc<Schema>, timeout: Duration) -> Result<Self> {
+        let mut config = config_of(url)?;
+        if config.get_application_name().is_none() {
+            config.application_name("arvel-session");
+        }
+        if config.get_tcp_user_timeout().is_none() {
+            config.tcp_user_timeout(timeout * 2);
+        }
+        let tls = tls::connector(config.get_ssl_mode())?;
+        Ok(Self(Lanes::new(config, tls, schema, timeout)))
+    }
+}
+
+fn config_of(url: &str) -> Result<Config> {
+    let (base, parameters) = url.split_once('?').unwrap_or((url, ""));
+    // The client knows no mode above `require`, which verifies all that these do.
+    let parameters = parameters
+        .replace("sslmode=verify-full", "sslmode=require")
+        .replace("sslmode=verify-ca", "sslmode=require");
+    let config = format!("{base}?{parameters}").parse::<Config>();
+    let config = config.ok().filter(|config| !config.get_hosts().is_empty());
+    config.ok_or_else(|| server::unreadable("postgres"))
+}
+
+impl ToSql for Value<'_> {
+    fn to_sql(
+        &self,
+        ty: &Type,
+        out: &mut BytesMut,
+    ) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
+        match self {
+            Self::Text(text) => text.to_sql(ty, out),
+            Self::Bytes(bytes) => bytes.to_sql(ty, out),
+            Self::Int(number) => number.to_sql(ty, out),
+        }
+    }
+
+    // The statements are prepared with the types of these values.
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+
+    tokio_postgres::types::to_sql_checked!();
+}
+
+/// Runs a statement, again when the server says that it has undone it.
+async fn run(
+    lanes: &Arc<Lanes>,
+    on: Use,
+    statement: fn(&Statements) -> &tokio_postgres::Statement,
+    values: &[Value<'_>],
+) -> Result<(Option<Found>, u64), Fault> {
+    let mut attempt = 1;
+    loop {
+        match lanes.run(on, statement, values).await {
+            Err(fault) if fault.is_rolled_back() && attempt < server::ATTEMPTS => attempt += 1,
+            answer => return answer,
+        }
+    }
+}
+
+async fn load(lanes: &Arc<Lanes>, id: &str) -> Result<Option<Record>> {
+    let (found, _) = run(lanes, Use::Read, |s| &s.load, &[Value::Text(Some(id))])
+        .await
+        .map_err(|fault| fault.error("load"))?;
+    let Some(found) = found else { return Ok(None) };
+    let columns = found
+        .try_get::<_, Vec<u8>>(0)
+        .and_then(|payload| Ok((payload, found.try_get::<_, i64>(1)?)));
+    let (payload, expires_at) = columns.map_err(|error| Fault::from(error).error("load"))?;
+    sql::record(payload, expires_at).map(Some)
+}
+
+/// Done, or what is there instead. That is read in a statement of its own, which sees what made the first one fail.
+async fn saved(lanes: &Arc<Lanes>, is_done: bool, id: &str) -> Result<Saved> {
+    match is_done {
+        true => Ok(Saved::Done),
+        false => Ok(Saved::Conflict(load(lanes, id).await?)),
+    }
+}
+
+const fn writing(write: &Write) -> Use {
+    match write.durable {
+        true => Use::DurableWrite,
+        false => Use::Write,
+    }
+}
+
+impl SessionStore for Postgres {
+    fn capabilities(&self) -> Capabilities {
+        CAPABILITIES
+    }
+
+    fn load(&self, at: At<'_>) -> Reply<Option<Record>> {
+        match sql::key_of(at) {
+            Ok(key) => {
+                let (lanes, id) = (self.0.clone(), key.hex());
+                Reply::later(async move { load(&lanes, &id).await })
+            }
+            Err(error) => Reply::ready(Err(error)),
+        }
+    }
+
+    fn save(&self, key: &Key, expect: Expect, write: Write) -> Reply<Saved> {
+        let row = match Row::new(&CAPABILITIES, key, &write) {
+            Ok(row) => row,
+            Err(error) => return Reply::ready(Err(error)),
+        };
+        let lanes = self.0.clone();
+        Reply::later(async move {
+            let on = writing(&write);
+            let stored = match expect {
+                Expect::Absent => run(&lanes, on, |s| &s.insert, &row.values()).await,
+                Expect::Revision(revision) => {
+                    run(&lanes, on, |s| &s.update, &row.values_over(revision)).await
+                }
+            };
+            let (_, rows) = stored.map_err(|fault| fault.error("save"))?;
+            saved(&lanes, rows > 0, row.id()).await
+        })
+    }
+
+    fn replace(
+        &self,
+        old: &Key,
+        expect: Revision,
+        marker: Record,
+        new: &Key,
+        write: Write,
+    ) -> Reply<Saved> {
+        let (marker, row) = match Row::replacing(&CAPABILITIES, old, &marker, new, &write) {
+            Ok(rows) => rows,
+            Err(error) => return Reply::ready(Err(error)),
+        };
+        let lanes = self.0.clone();
+        Reply::later(async move {
+            let mut values = marker.values_over(expect);
+            values.extend(row.values());
+            let is_done = match run(&lanes, writing(&write), |s| &s.replace, &values).await {
+                Ok((_, rows)) => rows > 0,
+                Err(fault) if fault.code == Some(SqlState::UNIQUE_VIOLATION) => false,
+                Err(fault) => return Err(fault.error("replace")),
+            };
+            saved(&lanes, is_done, marker.id()).await
+        })
+    }
+
+    fn touch(&self, key: &Key, expires: Time, _now: Time) -> Reply<()> {
+        let (lanes, id) = (self.0.clone(), key.hex());
+        Reply::later(async move {
+            let values = [
+                Value::Int(sql::expiry_column(expires)),
+                Value::Text(Some(&id)),
+            ];
+            let touched = run(&lanes, Use::Write, |s| &s.touch, &values).await;
+            touched.map(drop).map_err(|fault| fault.error("touch"))
+        })
+    }
+
+    fn sweep(&self, now: Time, max: usize) -> Reply<usize> {
+        let lanes = self.0.clone();
+        Reply::later(async move {
+            let values = [
+                Value::Int(sql::expiry_column(now)),
+                Value::Int(i64::try_from(max).unwrap_or(i64::MAX)),
+            ];
+            let swept = run(&lanes, Use::Write, |s| &s.sweep, &values).await;
+            let (_, rows) = swept.map_err(|fault| fault.error("sweep"))?;
+            Ok(usize::try_from(rows).unwrap_or(usize::MAX))
+        })
+    }
+}
+
+impl Database for Postgres {
+    fn migrate(&self) -> Reply<()> {
+        let lanes = self.0.clone();
+        Reply::later(async move {
+            migrate(&lanes)
+                .await
+                .map_err(|fault| fault.error("migrate"))
+        })
+    }
+}
+
+/// On a connection of its own, where no timeout applies: changing a large table takes its time.
+async fn migrate(lanes: &Lanes) -> Result<(), Fault> {
+    let schema = lanes.schema();
+    let (mut client, connection) = lanes.dial().await?;
+    tokio::spawn(connection);
+    let transaction = client.transaction().await?;
+    transaction
+        .query("SELECT pg_advisory_xact_lock($1)", &[&MIGRATING])
+        .await?;
+    let columns = transaction
+        .query(
+            "SELECT attname::TEXT FROM pg_attribute
+             WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped",
+            &[&schema.table.quoted(schema.dialect)],
+        )
+        .await?;
+    let columns: Vec<String> = columns.iter().map(|row| row.get(0)).collect();
+    if let Some(script) = schema.migration.due(&columns) {
+        transaction.batch_execute(script).await?;
+    }
+    Ok(transaction.commit().await?)
+}
