@@ -221,7 +221,8 @@ impl Servers {
             Self::One(node) => node.send(command).await,
             Self::Many(cluster) => {
                 let slot = cluster::slot(&tag_digits(tag));
-                cluster.send(slot, command).await
+                // In a box, so that the one server's future is not as large as the cluster's.
+                Box::pin(cluster.send(slot, command)).await
             }
         }
     }
