@@ -39,6 +39,7 @@ pub(crate) enum Call {
     Save,
     Replace,
     Touch,
+    Sweep,
 }
 
 /// One call.
@@ -401,6 +402,12 @@ impl SessionStore for Script {
     }
 
     fn sweep(&self, now: Time, max: usize) -> Reply<usize> {
-        self.shared.memory.sweep(now, max)
+        let entry = Entry {
+            call: Call::Sweep,
+            key: Key::new([0; 2], [0; 32]),
+            expect: None,
+            write: None,
+        };
+        self.run(entry, move |memory| memory.sweep(now, max))
     }
 }
