@@ -147,7 +147,7 @@ impl Gate {
 
 /// A request that is held back inside its handler: its session is loaded, nothing else has happened.
 pub(crate) struct Held {
-    gate: Gate,
+    pub(crate) gate: Gate,
     pub(crate) task: JoinHandle<Response<Body>>,
 }
 
