@@ -47,7 +47,10 @@ async fn serve() -> Result<(), Box<dyn Error>> {
     }
     let store = SessionManager::new(config.clone())?.store()?;
     let sessions = StartSession::new(store.clone()).try_build()?;
-    let listener = TcpListener::bind(address()).await?;
+    let address = address();
+    let listener = TcpListener::bind(&address)
+        .await
+        .map_err(|error| format!("PLAYGROUND_ADDR = {address}: {error}"))?;
     println!(
         "Sessions are kept by the {} driver.",
         store.capabilities().name
