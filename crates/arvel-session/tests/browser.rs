@@ -2,6 +2,12 @@
 //!
 //! `ARVEL_TEST_CHROMEDRIVER` says where chromedriver is. With `ARVEL_TEST_SCREENSHOTS` set to a folder, pictures of the
 //! pages are kept there.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking, in its helpers too"
+)]
 
 #[path = "browser/page.rs"]
 mod page;

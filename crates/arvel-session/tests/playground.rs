@@ -1,4 +1,10 @@
 //! The playground over real HTTP: its protocol, its forms, its start.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking, in its helpers too"
+)]
 
 #[path = "playground/process.rs"]
 mod process;

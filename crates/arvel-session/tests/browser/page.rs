@@ -138,10 +138,10 @@ impl Page {
     /// The session's cookie, as the browser keeps it.
     pub(crate) async fn cookie(&self) -> Option<Value> {
         let cookies = self.ask(Method::GET, "/cookie", &Value::Null).await;
-        let cookies = cookies.as_array().unwrap().iter();
+        let mut cookies = cookies.as_array().unwrap().iter();
         cookies
-            .cloned()
             .find(|cookie| cookie["name"] == "arvel_session")
+            .cloned()
     }
 
     pub(crate) async fn resize(&self, width: u32, height: u32) {
