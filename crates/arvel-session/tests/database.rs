@@ -12,6 +12,8 @@ mod file;
 mod place;
 #[path = "database/servers.rs"]
 mod servers;
+#[path = "support/wire.rs"]
+mod wire;
 
 use std::{sync::Arc, time::Duration};
 
