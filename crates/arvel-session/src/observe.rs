@@ -67,6 +67,12 @@ pub(crate) fn failed(driver: &'static str, what: &'static str, error: &Error) {
     count!("session_failures_total", "driver" => driver, "what" => what);
 }
 
+/// The layer is missing, stands in a wrong place or has a wrong setting: a mistake in the application.
+pub(crate) fn refused(error: &Error) {
+    tracing::error!(kind = ?error.kind(), %error, "no session for this request");
+    count!("session_refused_total");
+}
+
 /// A detached handle was dropped with changes that nobody saved.
 pub(crate) fn lost_changes() {
     tracing::warn!("session changes after the response were dropped unsaved: call `save().await`");

@@ -10,6 +10,7 @@ mod parts;
 mod protocol;
 mod response;
 mod site;
+mod words;
 
 use std::{error::Error, net::SocketAddr, process::ExitCode};
 

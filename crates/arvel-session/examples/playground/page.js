@@ -2,7 +2,7 @@
 // The essentials are plain forms. This adds the history, the requests at once, the stream and the console.
 (() => {
   const DELAY_MS = 900;
-  const KEPT = 12;
+  const KEPT = 8;
   const page = document.body;
   const one = (selector, inside = document) => inside.querySelector(selector);
   const all = (selector, inside = document) => [...inside.querySelectorAll(selector)];
@@ -194,12 +194,14 @@
       const found = before.find(([action, name]) => action === field.form?.getAttribute("action") && name === field.name);
       if (found) field.value = found[2];
     }
-    scrollTo(0, top);
+    // A banner stands at the top, where it has to be seen.
+    if (!one(".banner")) scrollTo(0, top);
   }
 
-  const { done, doneCookie, shown } = page.dataset;
+  const { done, doneCookie } = page.dataset;
+  const shown = "shown" in page.dataset;
   if (done) note(`POST /${done}`, doneCookie);
-  if (shown) note(`POST /${shown}`, one("#response .effect").textContent);
+  if (shown) note(`POST ${location.pathname}`, one("#response .effect").textContent);
   if (done || shown) {
     // A reload is then a plain visit, and nothing is sent again.
     window.history.replaceState(null, "", "/");

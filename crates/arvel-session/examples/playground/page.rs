@@ -4,7 +4,7 @@ use arvel_session::{Error, Result, SessionData};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value};
 
-use crate::{forms::Action, parts, response::CookieEffect, site::Site};
+use crate::{forms::Action, parts, response::CookieEffect, site::Site, words};
 
 const PAGE: &str = include_str!("page.html");
 const FAILURE: &str = include_str!("failure.html");
@@ -85,13 +85,14 @@ pub(crate) fn draw(site: &Site, view: &View, effect: CookieEffect, held: bool) -
                 "server-side",
                 site.store.capabilities().server_side.to_string(),
             ),
-            ("promise", parts::promise(site)),
+            ("promise", words::promise(site).to_owned()),
+            ("logout", words::logout(site).to_owned()),
             ("banners", parts::banners(view)),
+            ("notice", words::notice(site, view).to_owned()),
             ("identity", parts::identity(view, held)),
             ("content", parts::content(view)),
             ("user", parts::user(view)),
             ("cookie", parts::cookie(view, effect)),
-            ("cookie-name", escape(&facts.cookie_name)),
             ("attributes", parts::attributes(&facts.attributes)),
             ("settings", parts::settings(site)),
             ("done", parts::done(view)),

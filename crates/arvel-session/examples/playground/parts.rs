@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use crate::{
-    forms::{Action, USER},
+    forms::USER,
     page::{Notice, View, escape},
     response::CookieEffect,
     site::Site,
@@ -25,23 +25,6 @@ fn label(key: &str) -> String {
     } else {
         key.to_owned()
     }
-}
-
-pub(crate) fn promise(site: &Site) -> String {
-    let capabilities = site.store.capabilities();
-    let text = match capabilities.name {
-        "cookie" => {
-            "The browser holds the sealed session itself. Nothing is kept here, so of two requests at once the last response wins, and a copied cookie works until it expires."
-        }
-        "memory" => {
-            "This process keeps the sessions; the browser holds a signed id. They end when it ends."
-        }
-        _ if capabilities.shared => {
-            "A store keeps the sessions and all processes share it; the browser holds a signed id."
-        }
-        _ => "The server keeps the sessions; the browser holds a signed id.",
-    };
-    text.to_owned()
 }
 
 pub(crate) fn banners(view: &View) -> String {
@@ -71,44 +54,9 @@ pub(crate) fn banners(view: &View) -> String {
                 escape(fault),
             );
         }
-        Some(Notice::Done(_, action, _)) => {
-            let _ = write!(
-                out,
-                r#"<p class="notice" role="status">{}</p>"#,
-                sentence(*action, view),
-            );
-        }
-        None => {}
+        Some(Notice::Done(..)) | None => {}
     }
     out
-}
-
-fn sentence(action: Action, view: &View) -> &'static str {
-    match action {
-        Action::Put => "Put. It was stored before the redirect left, so this page already has it.",
-        Action::Push => "Pushed to the list.",
-        Action::Increment => "Counted up.",
-        Action::Decrement => "Counted down.",
-        Action::Forget => "Forgotten: its data and its flash.",
-        Action::Flush => "Flushed: everything is gone, the id stays.",
-        Action::Flash => {
-            "Flashed before a redirect. This page is the next request, so it shows it."
-        }
-        Action::Detour if view.flash.is_empty() => {
-            "Flashed before two redirects. The one in between used it up, so there is nothing to show."
-        }
-        Action::Detour | Action::Reflash => {
-            "Flashed before two redirects. The one in between called reflash, so it lived on."
-        }
-        Action::Login => {
-            "Logged in: the session has a new id, its data stayed, the old id is dead."
-        }
-        Action::Logout => {
-            "Logged out: the session and all that was in it are gone, and its id is dead."
-        }
-        Action::Regenerate => "Regenerated: a new id, the same data.",
-        Action::Now => "",
-    }
 }
 
 /// The name and the effect, for the script's history.
@@ -117,8 +65,7 @@ pub(crate) fn done(view: &View) -> String {
         Some(Notice::Done(name, _, effect)) => {
             format!(r#" data-done="{name}" data-done-cookie="{effect}""#)
         }
-        Some(Notice::Now(_)) => r#" data-shown="now""#.to_owned(),
-        Some(Notice::Problem(_)) => r#" data-shown="refused""#.to_owned(),
+        Some(Notice::Now(_) | Notice::Problem(_)) => " data-shown".to_owned(),
         None => String::new(),
     }
 }
@@ -146,7 +93,7 @@ fn swatches(fingerprint: &str) -> String {
     let mut out = String::from(r#"<svg class="swatches" viewBox="0 0 64 8" aria-hidden="true">"#);
     let bytes = (0..8).filter_map(|at| {
         let byte = fingerprint.get(at * 2..at * 2 + 2)?;
-        u16::from_str_radix(byte, 16).ok()
+        u32::from_str_radix(byte, 16).ok()
     });
     for (at, byte) in bytes.enumerate() {
         let (hue, lightness) = (byte * 360 / 256, 48 + byte % 4 * 6);
@@ -197,11 +144,14 @@ pub(crate) fn cookie(view: &View, effect: CookieEffect) -> String {
     let mut out = String::new();
     let done = match &view.notice {
         Some(Notice::Done(name, _, effect)) => {
-            Some((format!("the redirect after {name}"), *effect))
+            Some((format!("Cookie, on the redirect after {name}"), *effect))
         }
         _ => None,
     };
-    for (what, effect) in done.into_iter().chain([("this page".to_owned(), effect)]) {
+    for (what, effect) in done
+        .into_iter()
+        .chain([("Cookie, on this page".to_owned(), effect)])
+    {
         let class = match effect {
             CookieEffect::LeftAlone => "alone",
             CookieEffect::Set(_) => "set",

@@ -286,11 +286,11 @@ impl Commit {
             Stage::Waiting(target) => *target,
             _ => return Err(unexpected()),
         };
-        // A new seal for the old content is not worth a second try.
-        if self.work.is_soft() && !self.work.age {
+        let draft = self.work.replay(Some(target.body.clone()))?;
+        // A new seal for the old content is not worth a second try, nor is flash that another request has used up.
+        if self.work.is_soft() && !(self.work.age && draft.has_flash_to_age()) {
             return Ok(Step::Done(Ok(self.unchanged(cx, now))));
         }
-        let draft = self.work.replay(Some(target.body.clone()))?;
         if self.work.intent == Intent::Regenerate && target.own {
             self.replace(cx, now, target, draft)
         } else {

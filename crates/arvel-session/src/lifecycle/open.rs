@@ -145,6 +145,12 @@ impl Open {
         }
     }
 
+    /// The session is loaded and good; its expiry is moved by the next request.
+    fn untouched(&mut self, cx: &Context, error: &Error) -> Opened {
+        observe::failed(cx.capabilities.name, "touch", error);
+        self.finish(cx)
+    }
+
     fn finish(&mut self, cx: &Context) -> Opened {
         let chains = std::mem::take(&mut self.chains);
         let origin = match self.found.take() {
@@ -172,18 +178,16 @@ impl Machine for Open {
         match answer {
             None => self.ask_next(cx),
             Some(Answer::Loaded(loaded)) => self.loaded(cx, now, loaded),
-            Some(Answer::Touched(touched)) => {
-                // The session is loaded and good; its expiry is moved by the next request.
-                if let Err(error) = touched {
-                    observe::failed(cx.capabilities.name, "touch", &error);
-                }
-                Step::Done(Ok(self.finish(cx)))
-            }
+            Some(Answer::Touched(Ok(()))) => Step::Done(Ok(self.finish(cx))),
+            Some(Answer::Touched(Err(error))) => Step::Done(Ok(self.untouched(cx, &error))),
             Some(Answer::Saved(_) | Answer::Queued) => Step::Done(Err(unexpected())),
         }
     }
 
     fn give_up(&mut self, cx: &Context, error: Error) -> Self::Output {
+        if self.found.is_some() {
+            return Ok(self.untouched(cx, &error));
+        }
         Err(failed(cx, error))
     }
 }

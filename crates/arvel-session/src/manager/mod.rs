@@ -1,6 +1,7 @@
 //! The manager: makes the store that the configuration names, and sweeps it.
 
 mod drivers;
+mod probe;
 
 use std::{
     collections::HashMap,
@@ -14,7 +15,7 @@ use crate::{
     Clock, Error, ErrorKind, Result, SessionConfig, SystemClock,
     clock::Monotonic,
     record::Id,
-    store::{At, Capabilities, SessionStore},
+    store::{At, Capabilities, Reply, SessionStore},
     sweeper::Sweeper,
 };
 
@@ -205,17 +206,23 @@ impl Store {
     /// The store failed, or did not answer within the setting `timeout`.
     pub async fn ping(&self) -> Result<()> {
         let key = Id::random().key();
+        self.in_time(self.driver.load(At::Key(&key)))
+            .await
+            .map(|_| ())
+    }
+
+    /// The store's answer, or an error when the setting `timeout` has passed.
+    async fn in_time<T>(&self, answer: Reply<T>) -> Result<T> {
         let limit = self.config.settings().timeout;
-        match timeout(limit, self.driver.load(At::Key(&key))).await {
-            Ok(answer) => answer.map(|_| ()),
-            Err(_) => Err(Error::new(
+        timeout(limit, answer).await.unwrap_or_else(|_| {
+            Err(Error::new(
                 ErrorKind::Timeout,
                 format!(
                     "the {} session store did not answer within {limit:?}",
                     self.capabilities().name
                 ),
-            )),
-        }
+            ))
+        })
     }
 }
 

@@ -44,7 +44,7 @@ struct Watch {
     /// Under way, in front of the frame that was held back.
     commit: Option<CommitRun>,
     held: Option<Frame<Bytes>>,
-    /// The body inside has said its last: it must not be asked again.
+    /// The handler's body has said that it is over; many panic when asked again.
     ended: bool,
 }
 
@@ -100,10 +100,8 @@ impl Watch {
 /// The client has left early: what was changed is committed in the background.
 impl Drop for Watch {
     fn drop(&mut self) {
-        let begun = self.commit.is_some();
-        if !begun
-            && !self.ended
-            && self.is_dirty()
+        // A commit that has begun finishes by itself; one that still waits for another has taken nothing yet.
+        if self.is_dirty()
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {
             runtime.spawn(self.commit());
@@ -131,7 +129,8 @@ impl<B: Body<Data = Bytes>> Body for SessionBody<B> {
             Kind::Plain { body } => body.is_end_stream(),
             Kind::Text { text } => text.is_none(),
             Kind::Watched { body, watch } => {
-                body.is_end_stream() && watch.commit.is_none() && !watch.is_dirty()
+                let ended = watch.ended || body.is_end_stream();
+                ended && watch.commit.is_none() && !watch.is_dirty()
             }
         }
     }
@@ -161,13 +160,11 @@ fn poll_watched<B: Body<Data = Bytes>>(
         let frame = match ready!(body.as_mut().poll_frame(cx)) {
             Some(Ok(frame)) => Some(frame),
             Some(Err(error)) => return Poll::Ready(Some(Err(error))),
-            None => {
-                watch.ended = true;
-                None
-            }
+            None => None,
         };
-        let last = body.is_end_stream() || body.size_hint().exact() == Some(0);
-        if (frame.is_none() || last) && watch.is_dirty() {
+        watch.ended = frame.is_none();
+        let last = watch.ended || body.is_end_stream() || body.size_hint().exact() == Some(0);
+        if last && watch.is_dirty() {
             watch.commit = Some(watch.commit());
             watch.held = frame;
             continue;

@@ -9,7 +9,7 @@ use axum::{
 use http::request::Parts;
 
 use super::{SessionBody, head};
-use crate::{Error, ErrorKind, SessionData, lifecycle::CookieChange};
+use crate::{Error, ErrorKind, SessionData, lifecycle::CookieChange, observe};
 
 /// Takes the session that [`StartSession`](crate::StartSession) has put there.
 impl<S: Sync> FromRequestParts<S> for SessionData {
@@ -38,7 +38,7 @@ impl<S: Sync> OptionalFromRequestParts<S> for SessionData {
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         if self.kind() == ErrorKind::Layer {
-            tracing::error!(error = %self, "session");
+            observe::refused(&self);
         }
         let response = head::failure(None, self, &CookieChange::Nothing);
         response.map(|body: SessionBody<axum::body::Body>| axum::body::Body::new(body))

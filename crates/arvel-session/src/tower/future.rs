@@ -17,6 +17,7 @@ use crate::{
     Clock, Error, Result, SessionData,
     engine::{CommitRun, Moment, Run},
     lifecycle::{CookieChange, Open},
+    observe,
     session::{Phase, State},
     store::Columns,
 };
@@ -234,6 +235,7 @@ where
                     let Some(error) = error.take() else {
                         return Poll::Pending;
                     };
+                    observe::refused(&error);
                     let response = head::failure(None, error, &CookieChange::Nothing);
                     return Poll::Ready(Ok(response));
                 }

@@ -234,20 +234,21 @@ async fn calls_that_are_dropped_leave_the_connection_whole() {
     assert_eq!(opened, 1, "redis-cli's own, and none of ours");
 }
 
-/// A server, or a whole cluster in one node, that greets, and answers each further command with `answer`; with `None` it
-/// hangs up instead.
+/// A server, or a whole cluster in one node, or a Sentinel that names itself, a replica, as the master. It greets, and
+/// answers each further command with `answer`; with `None` it hangs up instead.
 fn pretender(answer: Option<&'static str>) -> (String, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let slots = format!(
-        "*1\r\n*3\r\n:0\r\n:16383\r\n*2\r\n$9\r\n127.0.0.1\r\n:{}\r\n",
-        address.port()
-    );
+    let port = address.port();
+    let slots = format!("*1\r\n*3\r\n:0\r\n:16383\r\n*2\r\n$9\r\n127.0.0.1\r\n:{port}\r\n");
+    let digits = port.to_string().len();
+    let master = format!("*2\r\n$9\r\n127.0.0.1\r\n${digits}\r\n{port}\r\n");
     let seen = Arc::new(Mutex::new(Vec::new()));
     let log = Arc::clone(&seen);
     thread::spawn(move || {
         for client in listener.incoming() {
-            let (mut client, log, slots) = (client.unwrap(), Arc::clone(&log), slots.clone());
+            let (mut client, log) = (client.unwrap(), Arc::clone(&log));
+            let (slots, master) = (slots.clone(), master.clone());
             thread::spawn(move || {
                 let mut buffer = [0; 65536];
                 while let Ok(read @ 1..) = client.read(&mut buffer) {
@@ -257,6 +258,10 @@ fn pretender(answer: Option<&'static str>) -> (String, Arc<Mutex<Vec<String>>>) 
                         Some("+OK\r\n".repeat(greetings))
                     } else if text.contains("SLOTS") {
                         Some(slots.clone())
+                    } else if text.contains("get-master-addr-by-name") {
+                        Some(master.clone())
+                    } else if text.contains("ROLE") {
+                        Some("*1\r\n$5\r\nslave\r\n".to_owned())
                     } else {
                         log.lock().unwrap().push(text);
                         answer.map(str::to_owned)
@@ -374,6 +379,18 @@ fn it_survives_the_runtime_that_it_was_first_used_on() {
             .unwrap();
         runtime.block_on(async { assert!(works(&store).await && works(&store).await) });
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_that_a_sentinel_takes_for_the_master_gets_no_command() {
+    let (url, seen) = pretender(Some("$-1\r\n"));
+    let store = store(&format!(
+        "{}/main",
+        url.replace("redis:", "redis+sentinel:")
+    ));
+    let error = store.load(At::Key(&fresh_key(0))).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Store);
+    assert!(seen.lock().unwrap().is_empty());
 }
 
 struct Sentinels {

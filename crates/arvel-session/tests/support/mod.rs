@@ -96,6 +96,16 @@ impl App {
         }
     }
 
+    /// Another process on the same store, with the same settings but for these.
+    pub(crate) fn again(
+        &self,
+        store: &(impl SessionStore + Clone),
+        change: impl FnOnce(SessionConfig) -> SessionConfig,
+    ) -> Self {
+        let config = change(self.manager.config().unwrap().clone());
+        Self::at(self.clock.clone(), store.clone(), config)
+    }
+
     pub(crate) async fn send(&self, request: Request<Body>) -> Response<Body> {
         self.router.clone().oneshot(request).await.unwrap()
     }
@@ -104,7 +114,9 @@ impl App {
 pub(crate) async fn handle(request: Request<Body>) -> Response<Body> {
     let extensions = request.extensions();
     let gate = extensions.get::<Gate>().cloned();
-    let handler = extensions.get::<Handler>().unwrap().clone();
+    let Some(handler) = extensions.get::<Handler>().cloned() else {
+        return Body::empty().into_response();
+    };
     let session = extensions.get::<SessionData>().unwrap().clone();
     drop(request);
     if let Some(gate) = gate {
@@ -135,7 +147,7 @@ impl Gate {
 
 /// A request that is held back inside its handler: its session is loaded, nothing else has happened.
 pub(crate) struct Held {
-    gate: Gate,
+    pub(crate) gate: Gate,
     pub(crate) task: JoinHandle<Response<Body>>,
 }
 
@@ -247,11 +259,8 @@ impl Browser {
         })
     }
 
-    /// A request whose handler may wait, and answer what it likes.
-    pub(crate) fn request_for<F: Future<Output = Response<Body>> + Send + 'static>(
-        &self,
-        handler: impl Fn(SessionData) -> F + Send + Sync + 'static,
-    ) -> Request<Body> {
+    /// A request to a handler that does not know of sessions.
+    pub(crate) fn plain_request(&self) -> Request<Body> {
         let mut request = Request::new(Body::empty());
         *request.method_mut() = self.method.clone();
         *request.headers_mut() = self.headers.clone();
@@ -263,6 +272,15 @@ impl Browser {
             let cookies = pairs.join("; ").parse().unwrap();
             request.headers_mut().append("cookie", cookies);
         }
+        request
+    }
+
+    /// A request whose handler may wait, and answer what it likes.
+    pub(crate) fn request_for<F: Future<Output = Response<Body>> + Send + 'static>(
+        &self,
+        handler: impl Fn(SessionData) -> F + Send + Sync + 'static,
+    ) -> Request<Body> {
+        let mut request = self.plain_request();
         let handler: Handler = Arc::new(move |session| Box::pin(handler(session)));
         request.extensions_mut().insert(handler);
         request

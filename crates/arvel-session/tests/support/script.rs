@@ -39,6 +39,7 @@ pub(crate) enum Call {
     Save,
     Replace,
     Touch,
+    Sweep,
 }
 
 /// One call.
@@ -223,6 +224,11 @@ impl Script {
         self.shared.faults.lock().unwrap()
     }
 
+    /// Forgets what was to go wrong and did not.
+    pub(crate) fn clear(&self) {
+        self.faults().clear();
+    }
+
     /// Whether all that was to go wrong has done so.
     #[track_caller]
     pub(crate) fn has_run(&self) {
@@ -401,6 +407,12 @@ impl SessionStore for Script {
     }
 
     fn sweep(&self, now: Time, max: usize) -> Reply<usize> {
-        self.shared.memory.sweep(now, max)
+        let entry = Entry {
+            call: Call::Sweep,
+            key: Key::new([0; 2], [0; 32]),
+            expect: None,
+            write: None,
+        };
+        self.run(entry, move |memory| memory.sweep(now, max))
     }
 }

@@ -37,7 +37,8 @@ pub(super) struct Node {
 }
 
 impl Node {
-    /// One connection is one task that reads and writes, so a second lets two cores work. More brought nothing.
+    /// One connection is one task that reads and writes. A second lets another core work, and serves while the first is
+    /// being replaced; more were no faster.
     const LINKS: usize = 2;
 
     pub(super) fn new(dialer: &Arc<Dialer>, route: Route) -> Self {
@@ -66,7 +67,7 @@ impl Node {
                 return Ok(live);
             }
         }
-        self.links[turn % Self::LINKS].wait().await
+        Box::pin(self.links[turn % Self::LINKS].wait()).await
     }
 
     /// Sends a command once.
@@ -250,29 +251,17 @@ impl Live {
     /// Sends a command once. An error of the server's is an `Err`.
     pub(super) async fn send(&self, command: &Cmd) -> RedisResult<Value> {
         let mut client = self.0.client.clone();
-        self.watch(client.send_packed_command(command)).await
+        let doubt = Doubt::new(&self.0);
+        let answer = client.send_packed_command(command).await;
+        doubt.settle(answer)
     }
 
     /// Sends a pipeline of two commands once, and returns the answer to the second.
     async fn send_last(&self, pipeline: &Pipeline) -> RedisResult<Value> {
         let mut client = self.0.client.clone();
-        let answers = client.send_packed_commands(pipeline, 1, 1);
-        let last = async { Ok(answers.await?.pop().unwrap_or_default()) };
-        self.watch(last).await
-    }
-
-    async fn watch(&self, call: impl Future<Output = RedisResult<Value>>) -> RedisResult<Value> {
-        let mut doubt = Doubt {
-            connection: &self.0,
-            since: Instant::now(),
-            ended: false,
-        };
-        let answer = call.await.and_then(Value::extract_error);
-        doubt.ended = true;
-        if answer.as_ref().is_err_and(is_reason_to_leave) {
-            self.0.give_up();
-        }
-        answer
+        let doubt = Doubt::new(&self.0);
+        let answers = client.send_packed_commands(pipeline, 1, 1).await;
+        doubt.settle(answers.map(|mut answers| answers.pop().unwrap_or_default()))
     }
 }
 
@@ -294,6 +283,25 @@ struct Doubt<'a> {
     connection: &'a Connection,
     since: Instant,
     ended: bool,
+}
+
+impl<'a> Doubt<'a> {
+    fn new(connection: &'a Connection) -> Self {
+        Self {
+            connection,
+            since: Instant::now(),
+            ended: false,
+        }
+    }
+
+    fn settle(mut self, answer: RedisResult<Value>) -> RedisResult<Value> {
+        self.ended = true;
+        let answer = answer.and_then(Value::extract_error);
+        if answer.as_ref().is_err_and(is_reason_to_leave) {
+            self.connection.give_up();
+        }
+        answer
+    }
 }
 
 impl Drop for Doubt<'_> {

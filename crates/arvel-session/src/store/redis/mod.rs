@@ -56,7 +56,7 @@ use crate::{Error, ErrorKind, Result, Time};
 ///
 /// let error = RedisStore::new("redis://:secret@127.0.0.1:port", "arvel_session:").unwrap_err();
 /// assert_eq!(error.to_string(), "redis_url has a port that is not a number up to 65535");
-/// # arvel_session::Result::Ok(())
+/// # Ok::<(), arvel_session::Error>(())
 /// ```
 pub struct RedisStore {
     servers: Arc<Servers>,
@@ -221,7 +221,8 @@ impl Servers {
             Self::One(node) => node.send(command).await,
             Self::Many(cluster) => {
                 let slot = cluster::slot(&tag_digits(tag));
-                cluster.send(slot, command).await
+                // In a box, so that the one server's future is not as large as the cluster's.
+                Box::pin(cluster.send(slot, command)).await
             }
         }
     }
