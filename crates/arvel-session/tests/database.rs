@@ -581,7 +581,8 @@ async fn says_that_a_row_is_damaged(place: Place) {
     insert(&store, &key(1), record(7, b"7")).await;
     for (payload, kind) in [
         ("X", ErrorKind::Corrupt),
-        ("\u{7f}23456789012345678", ErrorKind::NewerFormat),
+        ("\u{f}23456789012345678", ErrorKind::NewerFormat),
+        ("garbage of somebody else", ErrorKind::Corrupt),
     ] {
         let table = &place.table;
         place
