@@ -22,7 +22,12 @@ pub(crate) fn due(cx: &Context, live: &Live, now: Time, navigation: bool) -> boo
                 || (age == Age::Previous && navigation);
         }
     };
-    renewal(cx, now.since(issued), age, navigation)
+    // How much longer the session lives than the browser was told: nothing, where its absolute end is what limits it.
+    let created = live.body.created();
+    let gained = rules
+        .expiry(now, created)
+        .since(rules.expiry(issued, created));
+    renewal(cx, gained, age, navigation)
 }
 
 fn renewal(cx: &Context, held: std::time::Duration, age: Age, navigation: bool) -> bool {
