@@ -12,21 +12,19 @@ use crate::{
 /// overwrite the login's cookie.
 pub(crate) fn due(cx: &Context, live: &Live, now: Time, navigation: bool) -> bool {
     let rules = &cx.rules;
-    let lifetime = rules.cookie_lifetime();
     let (issued, age) = match live.carrier {
         Carrier::Id(token) => (token.issued(), token.age),
         Carrier::Payload(age) => {
             let idle = live.expires.since(now);
-            return renewal(cx, lifetime.saturating_sub(idle), age, navigation)
+            return renewal(cx, rules.lifetime.saturating_sub(idle), age, navigation)
                 && rules.expiry(now, live.body.created()) > live.expires
                 || (age == Age::Previous && navigation);
         }
     };
-    // How much longer the session lives than the browser was told: nothing, where its absolute end is what limits it.
+    // How much longer the cookie would live: nothing, where the session's absolute end is what limits it.
     let created = live.body.created();
-    let gained = rules
-        .expiry(now, created)
-        .since(rules.expiry(issued, created));
+    let told = rules.cookie_expiry(issued, created);
+    let gained = rules.cookie_expiry(now, created).since(told);
     renewal(cx, gained, age, navigation)
 }
 
