@@ -36,12 +36,19 @@ pub(crate) struct Open {
 
 impl Open {
     /// `values` are those of the cookies with our name, in the order in which they were sent.
-    pub(crate) fn new<'a>(cx: &Context, values: impl Iterator<Item = &'a [u8]>) -> Self {
+    pub(crate) fn new<'a>(cx: &Context, mut values: impl Iterator<Item = &'a [u8]>) -> Self {
+        let (first, second) = (values.next(), values.next());
+        // One payload is verified when it is opened; of several, those that are forged must not use up the places.
+        let several = second.is_some();
+        let values = first.into_iter().chain(second).chain(values);
         let verified = values.filter_map(|value| {
             let candidate = if cx.capabilities.server_side {
                 Token::decode(value, &cx.keys).map(Candidate::Token)
             } else {
-                cx.read_payload(value).map(Candidate::Payload)
+                let payload = cx.read_payload(value);
+                payload
+                    .filter(|payload| !several || cx.verifies(payload))
+                    .map(Candidate::Payload)
             };
             if candidate.is_none() {
                 observe::rejected(cx.capabilities.name);
