@@ -6,8 +6,9 @@ use crate::{
     record::{Age, Body, Key, Kind, Record, Token},
 };
 
-/// How many cookies of our name, that verify, are looked up.
-const MAX_CANDIDATES: usize = 3;
+/// How many cookies of our name, that verify, are looked up. Looking into what the browser itself holds costs no call, and
+/// only tells whether it verifies: so there, all are tried.
+const MAX_LOOKUPS: usize = 3;
 
 /// The session that a request begins with.
 #[derive(Debug, Default)]
@@ -26,7 +27,7 @@ enum Candidate {
 /// Tries each cookie of our name that verifies, until one is live.
 #[derive(Default)]
 pub(crate) struct Open {
-    candidates: [Option<Candidate>; MAX_CANDIDATES],
+    candidates: Vec<Candidate>,
     next: usize,
     asked: Option<Key>,
     marked: bool,
@@ -48,15 +49,19 @@ impl Open {
             }
             candidate
         });
-        let mut open = Self::default();
-        for (place, candidate) in open.candidates.iter_mut().zip(verified) {
-            *place = Some(candidate);
+        let most = if cx.capabilities.server_side {
+            MAX_LOOKUPS
+        } else {
+            usize::MAX
+        };
+        Self {
+            candidates: verified.take(most).collect(),
+            ..Self::default()
         }
-        open
     }
 
     fn ask_next(&mut self, cx: &Context) -> Step<Result<Opened>> {
-        let Some(candidate) = self.candidates.get(self.next).and_then(Option::as_ref) else {
+        let Some(candidate) = self.candidates.get(self.next) else {
             return Step::Done(Ok(self.finish(cx)));
         };
         match candidate {
@@ -112,7 +117,7 @@ impl Open {
             unreadable(cx);
             return None;
         };
-        let carrier = match self.candidates.get(self.next)?.as_ref()? {
+        let carrier = match self.candidates.get(self.next)? {
             Candidate::Token(token) => Carrier::Id(*token),
             Candidate::Payload(_) => Carrier::Payload(age),
         };

@@ -342,6 +342,17 @@ async fn of_several_cookies_the_first_live_one_counts() {
 }
 
 #[tokio::test]
+async fn junk_does_not_hide_the_cookie_that_holds_the_session() {
+    for driver in ["memory", "cookie"] {
+        let app = App::new(config().driver(driver));
+        let good = visitor(&app, "a").await;
+        let junk = "A".repeat(84);
+        let values = [&junk, &junk, "AAAA", &junk, good.cookie()];
+        assert_eq!(open_with(&app, &values).await, r#"{"a":1}"#, "{driver}");
+    }
+}
+
+#[tokio::test]
 async fn all_cookie_lines_are_read() {
     let (app, _) = app();
     let browser = visitor(&app, "a").await;
