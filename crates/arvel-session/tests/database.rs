@@ -12,6 +12,8 @@ mod file;
 mod place;
 #[path = "database/servers.rs"]
 mod servers;
+#[path = "support/wire.rs"]
+mod wire;
 
 use std::{sync::Arc, time::Duration};
 
@@ -579,7 +581,8 @@ async fn says_that_a_row_is_damaged(place: Place) {
     insert(&store, &key(1), record(7, b"7")).await;
     for (payload, kind) in [
         ("X", ErrorKind::Corrupt),
-        ("\u{7f}23456789012345678", ErrorKind::NewerFormat),
+        ("\u{f}23456789012345678", ErrorKind::NewerFormat),
+        ("garbage of somebody else", ErrorKind::Corrupt),
     ] {
         let table = &place.table;
         place

@@ -14,7 +14,7 @@ mod words;
 
 use std::{error::Error, net::SocketAddr, process::ExitCode};
 
-use arvel_session::{Secret, SessionConfig, SessionManager, StartSession};
+use arvel_session::{Secret, SessionConfig, SessionManager, StartSession, store::DatabaseStore};
 use axum::{
     Router, middleware,
     routing::{get, post},
@@ -46,8 +46,12 @@ async fn serve() -> Result<(), Box<dyn Error>> {
         println!("No SESSION_SECRET_KEY is set: made a key for this run. Sessions end with it.");
     }
     let store = SessionManager::new(config.clone())?.store()?;
+    migrate(&config).await?;
     let sessions = StartSession::new(store.clone()).try_build()?;
-    let listener = TcpListener::bind(address()).await?;
+    let address = address();
+    let listener = TcpListener::bind(&address)
+        .await
+        .map_err(|error| format!("PLAYGROUND_ADDR = {address}: {error}"))?;
     println!(
         "Sessions are kept by the {} driver.",
         store.capabilities().name
@@ -56,6 +60,24 @@ async fn serve() -> Result<(), Box<dyn Error>> {
     let app = router(Site::new(store, &config), sessions);
     let app = app.into_make_service_with_connect_info::<SocketAddr>();
     Ok(axum::serve(listener, app).await?)
+}
+
+/// Makes the table of the database driver. A database that is down is no reason not to start: until it is back, the
+/// playground shows what an application does then.
+#[allow(clippy::print_stdout, reason = "a program that people start by hand")]
+async fn migrate(config: &SessionConfig) -> Result<(), arvel_session::Error> {
+    if config.settings().driver != "database" {
+        return Ok(());
+    }
+    match DatabaseStore::from_config(config)?.migrate().await {
+        Err(error) if error.is_unavailable() => {
+            println!(
+                "The table could not be made, start again when the database is there: {error}"
+            );
+            Ok(())
+        }
+        done => done,
+    }
 }
 
 #[allow(

@@ -172,6 +172,9 @@ impl CommitRun {
             }
             _ => {}
         }
+        if self.moment == Moment::Save {
+            state.saved();
+        }
         if self.moment == Moment::Save && committed.cookie != CookieChange::Nothing {
             state.cookie = committed.cookie;
             return CookieChange::Nothing;

@@ -15,6 +15,8 @@ use crate::{Error, ErrorKind, Result, clock::Time};
 
 /// The version of the format that this library writes, and the newest that it reads.
 const VERSION: u8 = 1;
+/// The last version that there can ever be. Whoever wrote a higher first byte, a text for one, wrote no record.
+const LAST_VERSION: u8 = 15;
 
 /// Which write this is: a random number, chosen by the writer for each commit.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -156,19 +158,19 @@ impl Record {
     /// Reads what [`encode`](Self::encode) wrote.
     ///
     /// # Errors
-    /// [`ErrorKind::NewerFormat`] for a version above ours; [`ErrorKind::Corrupt`] for anything else that is not a record.
+    /// [`ErrorKind::NewerFormat`] for a version above ours (up to 15); [`ErrorKind::Corrupt`] for anything else that is not a record.
     pub fn decode(bytes: Bytes) -> Result<Self> {
         let corrupt = || Error::new(ErrorKind::Corrupt, "a stored session is damaged");
         let header = bytes.get(..Self::HEADER).ok_or_else(corrupt)?;
         match header[0] {
             VERSION => {}
-            0 => return Err(corrupt()),
-            newer => {
+            newer @ VERSION..=LAST_VERSION => {
                 return Err(Error::new(
                     ErrorKind::NewerFormat,
                     format!("a stored session has format {newer}; this version reads {VERSION}"),
                 ));
             }
+            _ => return Err(corrupt()),
         }
         let number = |at: usize| {
             let mut eight = [0; 8];
@@ -219,5 +221,31 @@ impl fmt::Debug for Record {
             .field("expires", &self.expires)
             .field("body", &format_args!("{} bytes", self.body.len()))
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_newer_version_is_told_from_damage() {
+        let record = Record::new(
+            Kind::Sealed,
+            Revision::random(),
+            Time::default(),
+            vec![7; 80],
+        );
+        for first in 0..=u8::MAX {
+            let mut bytes = record.encode();
+            bytes[0] = first;
+            let kind = Record::decode(bytes.into()).err().map(|error| error.kind());
+            let expected = match first {
+                1 => None,
+                2..=15 => Some(ErrorKind::NewerFormat),
+                _ => Some(ErrorKind::Corrupt),
+            };
+            assert_eq!(kind, expected, "{first}");
+        }
     }
 }

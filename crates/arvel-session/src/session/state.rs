@@ -56,6 +56,8 @@ pub(crate) struct State {
     opened: Option<Body>,
     /// Readable flash that was forgotten or flushed.
     gone: Gone,
+    /// The same as of the last save, to which discarding goes back.
+    gone_at_save: Gone,
     /// Sorted by nothing: there are few.
     now: Vec<(Arc<str>, Json)>,
     pub(crate) draft: Draft,
@@ -84,7 +86,7 @@ pub(crate) struct State {
     pub(crate) waiting: Vec<Waker>,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Gone {
     all: bool,
     keys: Vec<Arc<str>>,
@@ -199,6 +201,11 @@ impl State {
         self.serial = Some(u64::from_be_bytes(random()));
     }
 
+    /// What was changed so far is stored.
+    pub(crate) fn saved(&mut self) {
+        self.gone_at_save = self.gone.clone();
+    }
+
     /// Drops this request's changes.
     pub(crate) fn discard(&mut self) {
         let base = match &self.origin {
@@ -210,7 +217,7 @@ impl State {
         self.journal.clear();
         self.attempts.clear();
         self.now.clear();
-        self.gone = Gone::default();
+        self.gone = self.gone_at_save.clone();
         self.intent = Intent::Keep;
         self.serial = None;
         self.keep = false;

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use http::{StatusCode, request::Parts};
+use http::{StatusCode, request::Parts as RequestParts};
 use tower_layer::Layer;
 
 use super::service::SessionService;
@@ -47,16 +47,19 @@ use crate::{
 /// # Ok::<(), arvel_session::Error>(())
 /// ```
 #[derive(Clone)]
-pub struct StartSession {
+pub struct StartSession(Arc<Parts>);
+
+/// Behind an `Arc`, since routers clone their layers for each request.
+struct Parts {
     store: Store,
     config: SessionConfig,
     hooks: Hooks,
     /// Built once for all clones, so that all routes of an application share one.
-    built: Arc<OnceLock<Result<Arc<Shared>>>>,
+    built: OnceLock<Result<Arc<Shared>>>,
 }
 
-type Predicate = Arc<dyn Fn(&Parts) -> bool + Send + Sync>;
-type ClientIp = Arc<dyn Fn(&Parts) -> Option<IpAddr> + Send + Sync>;
+type Predicate = Arc<dyn Fn(&RequestParts) -> bool + Send + Sync>;
+type ClientIp = Arc<dyn Fn(&RequestParts) -> Option<IpAddr> + Send + Sync>;
 
 /// What an application may decide for each request.
 #[derive(Clone)]
@@ -78,29 +81,38 @@ pub(super) struct Shared {
 impl StartSession {
     /// The middleware on this store, from [`SessionManager::store`](crate::SessionManager::store).
     pub fn new(store: Store) -> Self {
-        Self {
+        let hooks = Hooks {
+            skip: None,
+            keep_flash: None,
+            client_ip: None,
+            unavailable: StatusCode::SERVICE_UNAVAILABLE,
+        };
+        Self(Arc::new(Parts {
             config: store.config.clone(),
             store,
-            hooks: Hooks {
-                skip: None,
-                keep_flash: None,
-                client_ip: None,
-                unavailable: StatusCode::SERVICE_UNAVAILABLE,
-            },
-            built: Arc::default(),
-        }
+            hooks,
+            built: OnceLock::new(),
+        }))
     }
 
-    fn configure(mut self, change: impl FnOnce(SessionConfig) -> SessionConfig) -> Self {
-        self.config = change(self.config);
-        self.built = Arc::default();
-        self
+    fn configure(self, change: impl FnOnce(SessionConfig) -> SessionConfig) -> Self {
+        Self(Arc::new(Parts {
+            store: self.0.store.clone(),
+            config: change(self.0.config.clone()),
+            hooks: self.0.hooks.clone(),
+            built: OnceLock::new(),
+        }))
     }
 
-    fn hook(mut self, change: impl FnOnce(&mut Hooks)) -> Self {
-        change(&mut self.hooks);
-        self.built = Arc::default();
-        self
+    fn hook(self, change: impl FnOnce(&mut Hooks)) -> Self {
+        let mut hooks = self.0.hooks.clone();
+        change(&mut hooks);
+        Self(Arc::new(Parts {
+            store: self.0.store.clone(),
+            config: self.0.config.clone(),
+            hooks,
+            built: OnceLock::new(),
+        }))
     }
 
     /// How long a session lives without a request; see [`SessionConfig::lifetime`].
@@ -131,7 +143,7 @@ impl StartSession {
     ///
     /// A handler behind it that asks for the session gets an error, as without the layer.
     #[must_use]
-    pub fn skip(self, predicate: impl Fn(&Parts) -> bool + Send + Sync + 'static) -> Self {
+    pub fn skip(self, predicate: impl Fn(&RequestParts) -> bool + Send + Sync + 'static) -> Self {
         self.hook(|hooks| hooks.skip = Some(Arc::new(predicate)))
     }
 
@@ -139,7 +151,10 @@ impl StartSession {
     ///
     /// `HEAD`, prefetches and responses with status 304 or 101 never use it up.
     #[must_use]
-    pub fn keep_flash(self, predicate: impl Fn(&Parts) -> bool + Send + Sync + 'static) -> Self {
+    pub fn keep_flash(
+        self,
+        predicate: impl Fn(&RequestParts) -> bool + Send + Sync + 'static,
+    ) -> Self {
         self.hook(|hooks| hooks.keep_flash = Some(Arc::new(predicate)))
     }
 
@@ -151,7 +166,7 @@ impl StartSession {
     #[must_use]
     pub fn client_ip(
         self,
-        address: impl Fn(&Parts) -> Option<IpAddr> + Send + Sync + 'static,
+        address: impl Fn(&RequestParts) -> Option<IpAddr> + Send + Sync + 'static,
     ) -> Self {
         self.hook(|hooks| hooks.client_ip = Some(Arc::new(address)))
     }
@@ -172,9 +187,11 @@ impl StartSession {
     }
 
     fn shared(&self) -> Result<Arc<Shared>, Error> {
-        self.built.get_or_init(|| self.build()).clone()
+        self.0.built.get_or_init(|| self.0.build()).clone()
     }
+}
 
+impl Parts {
     fn build(&self) -> Result<Arc<Shared>> {
         self.config.check()?;
         let settings = self.config.settings();
@@ -205,7 +222,7 @@ impl<S> Layer<S> for StartSession {
 impl std::fmt::Debug for StartSession {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("StartSession")
-            .field("store", &self.store)
+            .field("store", &self.0.store)
             .finish_non_exhaustive()
     }
 }

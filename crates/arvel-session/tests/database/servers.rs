@@ -3,13 +3,12 @@
 use std::time::Instant;
 
 use arvel_session::store::SessionStore;
-use tokio::{
-    io::{AsyncWriteExt, copy},
-    net::{TcpListener, TcpStream},
-    sync::watch,
-};
 
-use super::{place::Place, *};
+use super::{
+    place::Place,
+    wire::{State, Wire},
+    *,
+};
 
 macro_rules! on_both_servers {
     ($($check:ident)*) => {
@@ -43,67 +42,9 @@ on_both_servers! {
     a_wrong_password_is_an_error_that_does_not_show_it
 }
 
-/// A proxy before a server: it can be cut, and silenced.
-struct Wire {
-    address: String,
-    state: watch::Sender<State>,
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum State {
-    Open,
-    /// Connections of this generation and below are closed.
-    Cut,
-    /// Nothing comes through any more, and nothing closes.
-    Silent,
-}
-
-impl Wire {
-    async fn to(place: &Place) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap().to_string();
-        let (state, seen) = watch::channel(State::Open);
-        let server = place.address();
-        tokio::spawn(async move {
-            while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(carry(client, server.clone(), seen.clone()));
-            }
-        });
-        Self { address, state }
-    }
-
-    fn set(&self, state: State) {
-        self.state.send_replace(state);
-    }
-}
-
-async fn carry(client: TcpStream, server: String, mut state: watch::Receiver<State>) {
-    if *state.borrow() == State::Cut {
-        return;
-    }
-    let server = TcpStream::connect(server).await.unwrap();
-    let (mut from_client, mut to_client) = client.into_split();
-    let (mut from_server, mut to_server) = server.into_split();
-    state.mark_unchanged();
-    if *state.borrow() == State::Silent {
-        std::future::pending::<()>().await;
-    }
-    tokio::select! {
-        _ = copy(&mut from_client, &mut to_server) => {}
-        _ = copy(&mut from_server, &mut to_client) => {}
-        _ = state.changed() => {
-            if *state.borrow() == State::Silent {
-                // This connection stays silent for good, also when others are carried again.
-                std::future::pending::<()>().await;
-            }
-        }
-    }
-    let _ = to_client.shutdown().await;
-}
-
 async fn a_server_that_is_not_there_is_an_error_at_once(place: Place) {
     let _table = place.store().await;
-    let wire = Wire::to(&place).await;
+    let wire = Wire::to(place.address()).await;
     wire.set(State::Cut);
     let store = place.through(&wire.address).open();
     let began = Instant::now();
@@ -118,7 +59,7 @@ async fn a_server_that_is_not_there_is_an_error_at_once(place: Place) {
 }
 
 async fn connections_that_broke_are_replaced(place: Place) {
-    let wire = Wire::to(&place).await;
+    let wire = Wire::to(place.address()).await;
     let store = place.through(&wire.address).store().await;
     insert(&store, &key(1), record(7, b"7")).await;
     assert!(load(&store, &key(1)).await.is_some());
@@ -135,7 +76,7 @@ async fn connections_that_broke_are_replaced(place: Place) {
 
 async fn a_server_that_falls_silent_is_dialled_anew(place: Place) {
     let _table = place.store().await;
-    let wire = Wire::to(&place).await;
+    let wire = Wire::to(place.address()).await;
     let timeout = Duration::from_millis(300);
     let store = place.through(&wire.address).open_with(timeout);
     insert(&store, &key(1), record(7, b"7")).await;

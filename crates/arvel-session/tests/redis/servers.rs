@@ -13,7 +13,7 @@ use tempfile::TempDir;
     clippy::disallowed_methods,
     reason = "which servers there are is the environment's to say"
 )]
-fn variable(name: &str) -> Option<String> {
+pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 

@@ -371,3 +371,26 @@ async fn a_reflash_that_is_replayed_keeps_what_a_parallel_request_has_aged() {
     assert_eq!(seen(&mut browser, &app).await, r#"{"status":"hi"}"#);
     assert_eq!(seen(&mut browser, &app).await, "{}");
 }
+
+#[tokio::test]
+async fn a_flash_whose_removal_was_saved_does_not_come_back_by_discard() {
+    let removals: [fn(&SessionData); 3] = [
+        |session| session.forget("status"),
+        |session| session.flush(),
+        |session| session.invalidate(),
+    ];
+    for remove in removals {
+        let (app, mut browser) = flashed("memory").await;
+        browser
+            .call(&app, move |session: SessionData| async move {
+                remove(&session);
+                session.save().await.unwrap();
+                session.discard();
+                assert!(session.missing("status"));
+                session.reflash();
+                Body::empty().into_response()
+            })
+            .await;
+        assert_eq!(seen(&mut browser, &app).await, "{}");
+    }
+}

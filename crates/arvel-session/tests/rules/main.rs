@@ -15,6 +15,7 @@
 //! | all operations against a plain model | `model` |
 #![allow(
     clippy::unwrap_used,
+    clippy::panic,
     clippy::too_many_lines,
     reason = "in a test it is the assertion; a test is one story"
 )]
