@@ -11,7 +11,7 @@ use crate::{
     Clock, Error, Result,
     lifecycle::{Commit, Committed, CookieChange, Live, Origin, Outcome, Work, due},
     observe,
-    session::{Draft, Phase, SessionData, State},
+    session::{Draft, Intent, Phase, SessionData, State},
 };
 
 /// At which moment of a request a commit takes place.
@@ -66,6 +66,7 @@ impl CommitRun {
             Some(run) => run,
             None => ready!(self.begin(session, task)),
         };
+        let _on_panic = ReleaseOnPanic(session);
         match Pin::new(&mut run).poll(task) {
             Poll::Ready(result) => Poll::Ready(self.finish(session, run, result)),
             Poll::Pending => {
@@ -134,12 +135,18 @@ impl CommitRun {
             }
             Err(error) => {
                 observe::failed(driver, "commit", &error);
-                if self.moment == Moment::Save {
-                    restore(&mut state, run.machine.into_work());
+                match self.moment {
+                    Moment::Save => restore(&mut state, run.machine.into_work()),
+                    // The client was told that it was not kept, so no later save may slip it in.
+                    Moment::Head { .. } | Moment::Body => redraft(&mut state),
                 }
                 Err(error)
             }
         };
+        if matches!(self.moment, Moment::Head { .. }) {
+            // While the lock is held: a save that comes now must not make a cookie that no head can carry.
+            state.phase = Phase::Body;
+        }
         release(&mut state);
         result
     }
@@ -178,26 +185,46 @@ impl CommitRun {
 
 /// The session goes on from `origin`, with what was changed while it was being stored.
 fn rebase(state: &mut State, origin: Origin) {
-    let base = match &origin {
-        Origin::Live(live) => Some(live.body.clone()),
-        Origin::None | Origin::Marked => None,
+    state.origin = origin;
+    state.chains.clear();
+    if state.intent == Intent::Keep {
+        state.serial = None;
+        state.keep = false;
+    }
+    redraft(state);
+}
+
+/// The session as it is stored, with what is in the journal.
+fn redraft(state: &mut State) {
+    let base = match &state.origin {
+        // Invalidated while it was being stored: nothing of that may stay.
+        Origin::Live(live) if state.intent != Intent::Invalidate => Some(live.body.clone()),
+        Origin::Live(_) | Origin::None | Origin::Marked => None,
     };
     let mut draft = Draft::new(base, state.seen.clone());
     state.journal.retain(|op| draft.apply(op).is_ok());
     state.draft = draft;
-    state.origin = origin;
-    state.chains.clear();
-    state.serial = None;
-    state.keep = false;
 }
 
 /// Gives the session back what could not be stored.
 fn restore(state: &mut State, mut work: Work) {
+    if state.intent == Intent::Invalidate {
+        return;
+    }
     work.journal.append(&mut state.journal);
     state.journal = work.journal;
     state.attempts = work.attempts;
-    if state.intent < work.intent {
-        state.intent = work.intent;
+    state.intent = state.intent.max(work.intent);
+}
+
+/// A closure of `update` may panic when it is called again: whoever waits for this commit must not wait for ever.
+struct ReleaseOnPanic<'a>(&'a SessionData);
+
+impl Drop for ReleaseOnPanic<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            release(&mut self.0.state());
+        }
     }
 }
 

@@ -18,7 +18,7 @@ use crate::{
     engine::{CommitRun, Moment, Run},
     lifecycle::{CookieChange, Open},
     observe,
-    session::{Phase, State},
+    session::State,
     store::Columns,
 };
 
@@ -153,7 +153,6 @@ impl Exit {
         // We hold one; whoever else does may still read and write.
         let shared = session.is_shared();
         let mut state = session.state();
-        state.phase = Phase::Body;
         let read = state.accessed || shared;
         let before = std::mem::take(&mut state.cookie);
         drop(state);
