@@ -7,6 +7,7 @@
 mod commit;
 mod destroy;
 mod envelope;
+mod handover;
 mod open;
 mod refresh;
 mod replace;
@@ -16,8 +17,9 @@ mod vectors;
 mod work;
 
 pub(crate) use commit::{Commit, Committed, Outcome};
+pub(crate) use handover::{Moment, restore};
 pub(crate) use open::{Open, Opened};
-pub(crate) use refresh::due;
+use refresh::due;
 pub(crate) use rules::{Context, Rules};
 pub(crate) use work::{Attempt, Work};
 
