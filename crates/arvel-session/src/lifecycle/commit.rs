@@ -287,8 +287,7 @@ impl Commit {
             _ => return Err(unexpected()),
         };
         let draft = self.work.replay(Some(target.body.clone()))?;
-        // A new seal for the old content is not worth a second try, nor is flash that another request has used up.
-        if self.work.is_soft() && !(self.work.age && draft.has_flash_to_age()) {
+        if !self.work.is_worth_a_retry(&draft) {
             return Ok(Step::Done(Ok(self.unchanged(cx, now))));
         }
         if self.work.intent == Intent::Regenerate && target.own {
@@ -320,6 +319,9 @@ impl Commit {
             Kind::Plain | Kind::Sealed => {
                 let target = Target::read(cx, key, &record, false).ok_or_else(damaged)?;
                 let draft = self.work.replay(Some(target.body.clone()))?;
+                if !self.work.is_worth_a_retry(&draft) {
+                    return Ok(self.dropped());
+                }
                 self.save(cx, now, target, draft)
             }
         }

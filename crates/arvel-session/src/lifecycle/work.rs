@@ -60,6 +60,12 @@ impl Work {
         !self.is_soft() || upkeep || (self.age && self.draft.has_flash_to_age())
     }
 
+    /// Whether there is still something to do on what was found in place of the request's own record: the flash may have
+    /// been aged by somebody else, and a new seal for the old content can wait (R10).
+    pub(super) fn is_worth_a_retry(&self, draft: &Draft) -> bool {
+        !self.is_soft() || (self.age && draft.has_flash_to_age())
+    }
+
     /// Notes a save that is about to be sent.
     pub(super) fn attempt(&mut self, revision: Revision, over: Revision) {
         let changes = self.journal.len();
