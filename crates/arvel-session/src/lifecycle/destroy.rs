@@ -127,10 +127,11 @@ impl Commit {
                 }
                 self.destroy_next(cx, now, destroy)
             }
-            // A successor that is gone is not live; of our own we do not know where it went.
+            // What a marker leads to is live, or has left a younger marker. If there is nothing all the same, that was
+            // lost, or has come and gone while this request took its time: nobody knows where the session went.
             None => match &destroy.own {
-                Some(own) if !self.has_expired(cx, now, own) => Err(lost_record()),
-                _ => self.destroy_next(cx, now, destroy),
+                Some(own) if self.has_expired(cx, now, own) => self.destroy_next(cx, now, destroy),
+                _ => Err(lost_record()),
             },
         }
     }
