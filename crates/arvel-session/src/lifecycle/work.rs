@@ -89,8 +89,11 @@ impl Work {
         }
         let refused = |attempt: &Attempt| current.descends_from(attempt.over);
         let known = attempts.iter().all(refused);
-        if !known {
-            self.attempts = attempts;
+        self.attempts = attempts;
+        if known {
+            // What it expects is still there, so it may be executed yet.
+            let over = current.revision;
+            self.attempts.retain(|attempt| attempt.over == over);
         }
         known
     }
