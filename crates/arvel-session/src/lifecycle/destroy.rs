@@ -4,6 +4,7 @@ use super::{
     Ask, Committed, Context, CookieChange, Step,
     commit::{Commit, Outcome, Stage, lost_record},
     replace::{durable, marker},
+    rule,
     work::Target,
 };
 use crate::{
@@ -13,6 +14,7 @@ use crate::{
 };
 
 /// A destruction under way.
+#[derive(Clone)]
 pub(super) struct Destroy {
     /// What is being looked at or turned into a marker.
     key: Key,
@@ -73,7 +75,7 @@ impl Commit {
     }
 
     fn destroy_next(&mut self, cx: &Context, now: Time, mut destroy: Destroy) -> Next {
-        let Some(key) = destroy.doomed.pop() else {
+        let Some(key) = destroy.doomed.pop().filter(|_| rule!(R11)) else {
             return self.destroyed(cx, now, destroy.done);
         };
         self.hop()?;

@@ -7,10 +7,13 @@
 mod commit;
 mod destroy;
 mod envelope;
+#[cfg(test)]
+mod explorer;
 mod handover;
 mod open;
 mod refresh;
 mod replace;
+mod rule;
 mod rules;
 #[cfg(test)]
 mod vectors;
@@ -20,6 +23,9 @@ pub(crate) use commit::{Commit, Committed, Outcome};
 pub(crate) use handover::{Moment, restore};
 pub(crate) use open::{Open, Opened};
 use refresh::due;
+pub(crate) use rule::rule;
+#[cfg(test)]
+pub(crate) use rule::{Rule, in_force};
 pub(crate) use rules::{Context, Rules};
 pub(crate) use work::{Attempt, Work};
 
