@@ -1,6 +1,6 @@
 //! Finding the session that a request belongs to, and loading it.
 
-use super::{Answer, Ask, Carrier, Context, Live, Machine, Origin, Step};
+use super::{Answer, Ask, Carrier, Context, Live, Machine, Origin, Step, rule};
 use crate::{
     Error, ErrorKind, Result, Time, observe,
     record::{Age, Body, Key, Kind, Record, Token},
@@ -18,13 +18,14 @@ pub(crate) struct Opened {
     pub(crate) chains: Vec<Key>,
 }
 
+#[derive(Clone)]
 enum Candidate {
     Token(Token),
     Payload(Vec<u8>),
 }
 
 /// Tries each cookie of our name that verifies, until one is live.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Open {
     candidates: [Option<Candidate>; MAX_CANDIDATES],
     next: usize,
@@ -109,7 +110,8 @@ impl Open {
                 }
             }
         }
-        self.next += 1;
+        let enough = self.marked && !rule!(LiveFirst);
+        self.next += if enough { MAX_CANDIDATES } else { 1 };
         self.ask_next(cx)
     }
 

@@ -1,6 +1,6 @@
 //! When an unchanged cookie is sent again (R13, R16).
 
-use super::{Carrier, Context, CookieChange, Live};
+use super::{Carrier, Context, CookieChange, Live, rule};
 use crate::{
     Time,
     record::{Age, Token},
@@ -33,7 +33,7 @@ fn renewal(cx: &Context, held: std::time::Duration, age: Age, navigation: bool) 
     // A cookie that ends with the browser does not run out, unless its expiry is inside.
     let runs_out = !cx.rules.expire_on_close || !cx.capabilities.server_side;
     let stale = age == Age::Previous || (runs_out && held > cx.rules.slack());
-    stale && (navigation || (runs_out && held > lifetime / 2))
+    stale && (navigation || !rule!(R13) || (runs_out && held > lifetime / 2))
 }
 
 /// The same id, issued anew.

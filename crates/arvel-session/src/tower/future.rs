@@ -15,8 +15,8 @@ use tower_service::Service;
 use super::{body::SessionBody, facts::Facts, head, layer::Shared};
 use crate::{
     Clock, Error, Result, SessionData,
-    engine::{CommitRun, Moment, Run},
-    lifecycle::{CookieChange, Open},
+    engine::{CommitRun, Run},
+    lifecycle::{CookieChange, Moment, Open},
     observe,
     session::State,
     store::Columns,
