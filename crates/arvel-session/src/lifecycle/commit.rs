@@ -122,11 +122,7 @@ impl Commit {
             }
             // Parallel requests at a login must not log the user out (R12).
             (Intent::Keep, None) if marked && rule!(R12) => Ok(self.dropped()),
-            (intent, None) => {
-                // Who asked for an id of its own gets one, though it wrote nothing (R12).
-                self.work.keep |= marked && intent == Intent::Regenerate;
-                self.create(cx, now, self.work.draft.clone())
-            }
+            (_, None) => self.create(cx, now, self.work.draft.clone()),
         }
     }
 

@@ -122,4 +122,6 @@ pub(crate) fn restore(state: &mut State, mut work: Work) {
     state.journal = work.journal;
     state.attempts = work.attempts;
     state.intent = state.intent.max(work.intent);
+    // What was discarded meanwhile comes back with the journal, so the view must show it too.
+    redraft(state);
 }

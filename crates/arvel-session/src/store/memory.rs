@@ -162,9 +162,10 @@ impl SessionStore for MemoryStore {
         Reply::ready(self.replace_now(old, expect, marker, new, write))
     }
 
-    fn touch(&self, key: &Key, expires: Time, _: Time) -> Reply<()> {
+    fn touch(&self, key: &Key, expires: Time, now: Time) -> Reply<()> {
         if let Some(record) = self.shard(Self::index(key)).get_mut(key.hash())
             && record.kind.is_live()
+            && !record.is_expired(now)
         {
             record.expires = expires;
         }
