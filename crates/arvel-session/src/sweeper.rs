@@ -22,6 +22,9 @@ use crate::{
 /// How many records one call removes: few enough that nobody waits for it.
 const BATCH: usize = 500;
 
+/// How long one call may take. Looking through a large folder takes longer than a visitor may wait, and nobody waits.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// Sweeps a store, from the first request on until it is dropped or shut down.
 pub(crate) struct Sweeper {
     job: Job,
@@ -122,9 +125,10 @@ impl Job {
 
     async fn sweep(&self) -> Result<usize> {
         let capabilities = self.store.capabilities();
+        let patience = self.timeout.max(PATIENCE);
         let mut removed = 0;
         loop {
-            let batch = timeout(self.timeout, self.store.sweep(self.clock.now(), BATCH)).await;
+            let batch = timeout(patience, self.store.sweep(self.clock.now(), BATCH)).await;
             let batch = batch.map_err(|_| {
                 Error::new(
                     ErrorKind::Timeout,

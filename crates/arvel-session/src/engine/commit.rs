@@ -9,26 +9,10 @@ use std::{
 use super::{Engine, run::Run};
 use crate::{
     Clock, Error, Result,
-    lifecycle::{Commit, Committed, CookieChange, Live, Origin, Outcome, Work, due},
+    lifecycle::{Commit, Committed, CookieChange, Moment, Work, redraft, restore},
     observe,
-    session::{Draft, Phase, SessionData, State},
+    session::{Phase, SessionData, State},
 };
-
-/// At which moment of a request a commit takes place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Moment {
-    /// Before the response's head leaves.
-    Head {
-        /// Consume the flash that the request saw.
-        age: bool,
-        /// The browser is going to a page, rather than fetching something for one.
-        navigation: bool,
-    },
-    /// In `save()`, whenever.
-    Save,
-    /// When a streaming body ends.
-    Body,
-}
 
 /// A commit under way. Dropped in the middle, it is finished in the background (R4).
 pub(crate) struct CommitRun {
@@ -66,6 +50,7 @@ impl CommitRun {
             Some(run) => run,
             None => ready!(self.begin(session, task)),
         };
+        let _on_panic = ReleaseOnPanic(session);
         match Pin::new(&mut run).poll(task) {
             Poll::Ready(result) => Poll::Ready(self.finish(session, run, result)),
             Poll::Pending => {
@@ -79,43 +64,20 @@ impl CommitRun {
     fn begin(&self, session: &SessionData, task: &mut TaskContext<'_>) -> Poll<Run<Commit>> {
         let mut state = session.state();
         if state.committing {
-            state.waiting.push(task.waker().clone());
+            if !state
+                .waiting
+                .iter()
+                .any(|waker| waker.will_wake(task.waker()))
+            {
+                state.waiting.push(task.waker().clone());
+            }
             return Poll::Pending;
         }
         state.committing = true;
-        let work = self.take_work(&mut state);
+        let now = self.engine.clock.now();
+        let work = Work::take(&mut state, &self.engine.cx, now, self.moment);
         drop(state);
         Poll::Ready(Run::new(self.engine.clone(), Commit::new(work)))
-    }
-
-    fn take_work(&self, state: &mut State) -> Work {
-        let (age, navigation) = match self.moment {
-            Moment::Head { age, navigation } => (age, navigation),
-            Moment::Save | Moment::Body => (false, false),
-        };
-        let now = self.engine.clock.now();
-        let refresh = match (&state.origin, self.moment) {
-            (Origin::Live(live), Moment::Head { .. }) => {
-                due(&self.engine.cx, live, now, navigation)
-            }
-            _ => false,
-        };
-        Work {
-            origin: state.origin.clone(),
-            chains: state.chains.clone(),
-            intent: std::mem::take(&mut state.intent),
-            draft: state.draft.clone(),
-            journal: std::mem::take(&mut state.journal),
-            seen: state.seen.clone(),
-            age,
-            keep: state.keep,
-            refresh,
-            serial: state.serial,
-            columns: state.columns.clone(),
-            late: state.phase == Phase::Body,
-            opened: state.opened_at,
-            attempts: std::mem::take(&mut state.attempts),
-        }
     }
 
     fn finish(
@@ -130,74 +92,36 @@ impl CommitRun {
         let result = match result {
             Ok(committed) => {
                 observe::committed(driver, committed.outcome);
-                Ok(self.settle(&mut state, committed, shared))
+                let cx = &self.engine.cx;
+                Ok(cx.settle(&mut state, committed, self.moment, shared))
             }
             Err(error) => {
                 observe::failed(driver, "commit", &error);
-                if self.moment == Moment::Save {
-                    restore(&mut state, run.machine.into_work());
+                match self.moment {
+                    Moment::Save => restore(&mut state, run.machine.into_work()),
+                    // The client was told that it was not kept, so no later save may slip it in.
+                    Moment::Head { .. } | Moment::Body => redraft(&mut state),
                 }
                 Err(error)
             }
         };
+        if matches!(self.moment, Moment::Head { .. }) {
+            // While the lock is held: a save that comes now must not make a cookie that no head can carry.
+            state.phase = Phase::Body;
+        }
         release(&mut state);
         result
     }
-
-    /// Puts the session on what is stored now.
-    fn settle(&self, state: &mut State, committed: Committed, shared: bool) -> CookieChange {
-        match (committed.outcome, committed.stored) {
-            (Outcome::Destroyed, _) => rebase(state, Origin::None),
-            // Nobody but us holds the session any more: nobody will ask it anything.
-            (_, Some(stored)) if shared => {
-                let opened = self.engine.cx.disclose(&stored.key, &stored.record);
-                if let Some((body, _)) = opened {
-                    let live = Live {
-                        key: stored.key,
-                        carrier: stored.carrier,
-                        revision: stored.record.revision,
-                        expires: stored.record.expires,
-                        body,
-                        reseal: false,
-                    };
-                    rebase(state, Origin::Live(Box::new(live)));
-                }
-            }
-            _ => {}
-        }
-        if self.moment == Moment::Save {
-            state.saved();
-        }
-        if self.moment == Moment::Save && committed.cookie != CookieChange::Nothing {
-            state.cookie = committed.cookie;
-            return CookieChange::Nothing;
-        }
-        committed.cookie
-    }
 }
 
-/// The session goes on from `origin`, with what was changed while it was being stored.
-fn rebase(state: &mut State, origin: Origin) {
-    let base = match &origin {
-        Origin::Live(live) => Some(live.body.clone()),
-        Origin::None | Origin::Marked => None,
-    };
-    let mut draft = Draft::new(base, state.seen.clone());
-    state.journal.retain(|op| draft.apply(op).is_ok());
-    state.draft = draft;
-    state.origin = origin;
-    state.chains.clear();
-    state.serial = None;
-    state.keep = false;
-}
+/// A closure of `update` may panic when it is called again: whoever waits for this commit must not wait for ever.
+struct ReleaseOnPanic<'a>(&'a SessionData);
 
-/// Gives the session back what could not be stored.
-fn restore(state: &mut State, mut work: Work) {
-    work.journal.append(&mut state.journal);
-    state.journal = work.journal;
-    state.attempts = work.attempts;
-    if state.intent < work.intent {
-        state.intent = work.intent;
+impl Drop for ReleaseOnPanic<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            release(&mut self.0.state());
+        }
     }
 }
 

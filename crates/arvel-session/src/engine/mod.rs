@@ -6,13 +6,13 @@ mod run;
 
 use std::{sync::Arc, time::Duration};
 
-pub(crate) use commit::{CommitRun, Moment};
+pub(crate) use commit::CommitRun;
 pub(crate) use run::Run;
 
 use crate::{
     Clock, Result, Secret, Settings,
     clock::Monotonic,
-    lifecycle::{Ask, Context, Open, Rules},
+    lifecycle::{Ask, Context, Moment, Open, Rules},
     record::Keyring,
     session::{Home, SessionData},
     store::{At, Reply, SessionStore},

@@ -62,11 +62,15 @@ impl Turn {
 impl Drop for Turn {
     fn drop(&mut self) {
         self.guard = None;
-        let (key, turnstile) = (self.key, &self.turnstile);
-        self.queues.with_shard(&key, |shard| {
-            // The map's and ours: nobody else stands here, and nobody can come while the shard is locked.
-            if Arc::strong_count(turnstile) == 2 {
-                shard.remove(&key);
+        let turnstile = std::mem::take(&mut self.turnstile);
+        self.queues.with_shard(&self.key, |shard| {
+            // Let go of under the lock: of two who leave at once, the second must see that it is the last.
+            drop(turnstile);
+            if shard
+                .get(&self.key)
+                .is_some_and(|last| Arc::strong_count(last) == 1)
+            {
+                shard.remove(&self.key);
             }
         });
     }
@@ -96,6 +100,21 @@ mod tests {
                 .iter()
                 .all(|shard| shard.lock().unwrap().is_empty())
         );
+    }
+
+    #[test]
+    fn two_who_leave_at_once_leave_nothing_behind() {
+        let queues = Arc::new(Queues::default());
+        let key = Key::new([0; 2], [7; 32]);
+        for _ in 0..500 {
+            let waiting = [(); 4].map(|()| Queues::enter(&queues, key));
+            std::thread::scope(|scope| {
+                for entering in waiting {
+                    scope.spawn(move || drop(entering));
+                }
+            });
+            assert!(queues.with_shard(&key, |shard| shard.is_empty()));
+        }
     }
 
     fn futures_now(entering: &mut Entering) -> Option<Turn> {

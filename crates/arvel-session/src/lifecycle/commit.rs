@@ -10,6 +10,7 @@ use super::{
     open::unexpected,
     refresh::renewed,
     replace::Replace,
+    rule,
     work::{Place, Target, Work},
 };
 use crate::{
@@ -38,7 +39,7 @@ pub(crate) enum Outcome {
 }
 
 /// How a commit ended.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Committed {
     pub(crate) outcome: Outcome,
     pub(crate) cookie: CookieChange,
@@ -47,7 +48,7 @@ pub(crate) struct Committed {
 }
 
 /// A record that this request has stored.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Stored {
     pub(crate) key: Key,
     pub(crate) carrier: Carrier,
@@ -55,15 +56,17 @@ pub(crate) struct Stored {
 }
 
 /// Stores the changes of one request.
+#[derive(Clone)]
 pub(crate) struct Commit {
     pub(super) work: Work,
-    stage: Stage,
+    pub(super) stage: Stage,
     /// What was asked last, to be sent again if its answer is lost.
     sent: Option<Ask>,
     resent: bool,
     hops: u8,
 }
 
+#[derive(Clone)]
 pub(super) enum Stage {
     Idle,
     /// Over a live record: the request's own, or a successor.
@@ -118,8 +121,12 @@ impl Commit {
                 self.save(cx, now, target, self.work.draft.clone())
             }
             // Parallel requests at a login must not log the user out (R12).
-            (Intent::Keep, None) if marked => Ok(self.dropped()),
-            (_, None) => self.create(cx, now, self.work.draft.clone()),
+            (Intent::Keep, None) if marked && rule!(R12) => Ok(self.dropped()),
+            (intent, None) => {
+                // Who asked for an id of its own gets one, though it wrote nothing (R12).
+                self.work.keep |= marked && intent == Intent::Regenerate;
+                self.create(cx, now, self.work.draft.clone())
+            }
         }
     }
 
@@ -210,7 +217,7 @@ impl Commit {
     }
 
     fn saved(&mut self, cx: &Context, now: Time, saved: Saved) -> Next {
-        let unknown = std::mem::take(&mut self.resent);
+        let unknown = std::mem::take(&mut self.resent) && rule!(R8);
         match std::mem::replace(&mut self.stage, Stage::Idle) {
             Stage::Saving(target, write) => match saved {
                 Saved::Done => Ok(self.settled(cx, now, &target, write.record)),
@@ -261,12 +268,12 @@ impl Commit {
                 }
                 self.again(cx, current)
             }
-            _ if doubtful => Err(lost_answer()),
-            Kind::Regenerated(successor) => {
+            _ if doubtful && rule!(R8Marker) => Err(lost_answer()),
+            Kind::Regenerated(successor) if rule!(R9) => {
                 self.work.attempts.clear();
                 self.follow(successor)
             }
-            Kind::Destroyed => Ok(self.dropped()),
+            Kind::Regenerated(_) | Kind::Destroyed => Ok(self.dropped()),
         }
     }
 
@@ -287,8 +294,7 @@ impl Commit {
             _ => return Err(unexpected()),
         };
         let draft = self.work.replay(Some(target.body.clone()))?;
-        // A new seal for the old content is not worth a second try, nor is flash that another request has used up.
-        if self.work.is_soft() && !(self.work.age && draft.has_flash_to_age()) {
+        if !self.work.is_worth_a_retry(&draft) {
             return Ok(Step::Done(Ok(self.unchanged(cx, now))));
         }
         if self.work.intent == Intent::Regenerate && target.own {
@@ -298,7 +304,7 @@ impl Commit {
         }
     }
 
-    fn follow(&mut self, successor: Key) -> Next {
+    pub(super) fn follow(&mut self, successor: Key) -> Next {
         self.hop()?;
         self.ask(Stage::Following(successor), Ask::Load(successor))
     }
@@ -320,6 +326,9 @@ impl Commit {
             Kind::Plain | Kind::Sealed => {
                 let target = Target::read(cx, key, &record, false).ok_or_else(damaged)?;
                 let draft = self.work.replay(Some(target.body.clone()))?;
+                if !self.work.is_worth_a_retry(&draft) {
+                    return Ok(self.dropped());
+                }
                 self.save(cx, now, target, draft)
             }
         }
@@ -351,7 +360,7 @@ impl Commit {
         let Origin::Live(live) = &self.work.origin else {
             return Step::Done(Err(unexpected()));
         };
-        if !target.own {
+        if !target.own && rule!(R9Cookie) {
             return Step::Done(Ok(Committed {
                 outcome: Outcome::Superseded,
                 cookie: CookieChange::Nothing,
@@ -439,7 +448,7 @@ impl Commit {
 
     /// The failure of mere upkeep is nobody's business.
     fn failed(&self, cx: &Context, error: Error) -> Result<Committed> {
-        if !self.work.is_soft() {
+        if !self.work.is_soft() || !rule!(R3) {
             return Err(error);
         }
         observe::failed(cx.capabilities.name, "upkeep", &error);

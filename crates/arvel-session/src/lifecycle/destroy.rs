@@ -4,6 +4,7 @@ use super::{
     Ask, Committed, Context, CookieChange, Step,
     commit::{Commit, Outcome, Stage, lost_record},
     replace::{durable, marker},
+    rule,
     work::Target,
 };
 use crate::{
@@ -13,6 +14,7 @@ use crate::{
 };
 
 /// A destruction under way.
+#[derive(Clone)]
 pub(super) struct Destroy {
     /// What is being looked at or turned into a marker.
     key: Key,
@@ -73,7 +75,7 @@ impl Commit {
     }
 
     fn destroy_next(&mut self, cx: &Context, now: Time, mut destroy: Destroy) -> Next {
-        let Some(key) = destroy.doomed.pop() else {
+        let Some(key) = destroy.doomed.pop().filter(|_| rule!(R11)) else {
             return self.destroyed(cx, now, destroy.done);
         };
         self.hop()?;
@@ -127,10 +129,11 @@ impl Commit {
                 }
                 self.destroy_next(cx, now, destroy)
             }
-            // A successor that is gone is not live; of our own we do not know where it went.
+            // What a marker leads to is live, or has left a younger marker. If there is nothing all the same, that was
+            // lost, or has come and gone while this request took its time: nobody knows where the session went.
             None => match &destroy.own {
-                Some(own) if !self.has_expired(cx, now, own) => Err(lost_record()),
-                _ => self.destroy_next(cx, now, destroy),
+                Some(own) if self.has_expired(cx, now, own) => self.destroy_next(cx, now, destroy),
+                _ => Err(lost_record()),
             },
         }
     }

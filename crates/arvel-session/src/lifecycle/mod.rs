@@ -7,17 +7,25 @@
 mod commit;
 mod destroy;
 mod envelope;
+#[cfg(test)]
+mod explorer;
+mod handover;
 mod open;
 mod refresh;
 mod replace;
+mod rule;
 mod rules;
 #[cfg(test)]
 mod vectors;
 mod work;
 
 pub(crate) use commit::{Commit, Committed, Outcome};
+pub(crate) use handover::{Moment, redraft, restore};
 pub(crate) use open::{Open, Opened};
-pub(crate) use refresh::due;
+use refresh::due;
+pub(crate) use rule::rule;
+#[cfg(test)]
+pub(crate) use rule::{Rule, in_force};
 pub(crate) use rules::{Context, Rules};
 pub(crate) use work::{Attempt, Work};
 

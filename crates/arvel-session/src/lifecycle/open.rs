@@ -1,6 +1,6 @@
 //! Finding the session that a request belongs to, and loading it.
 
-use super::{Answer, Ask, Carrier, Context, Live, Machine, Origin, Step};
+use super::{Answer, Ask, Carrier, Context, Live, Machine, Origin, Step, rule};
 use crate::{
     Error, ErrorKind, Result, Time, observe,
     record::{Age, Body, Key, Kind, Record, Token},
@@ -18,13 +18,14 @@ pub(crate) struct Opened {
     pub(crate) chains: Vec<Key>,
 }
 
+#[derive(Clone)]
 enum Candidate {
     Token(Token),
     Payload(Vec<u8>),
 }
 
 /// Tries each cookie of our name that verifies, until one is live.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Open {
     candidates: [Option<Candidate>; MAX_CANDIDATES],
     next: usize,
@@ -36,12 +37,19 @@ pub(crate) struct Open {
 
 impl Open {
     /// `values` are those of the cookies with our name, in the order in which they were sent.
-    pub(crate) fn new<'a>(cx: &Context, values: impl Iterator<Item = &'a [u8]>) -> Self {
+    pub(crate) fn new<'a>(cx: &Context, mut values: impl Iterator<Item = &'a [u8]>) -> Self {
+        let (first, second) = (values.next(), values.next());
+        // One payload is verified when it is opened; of several, those that are forged must not use up the places.
+        let several = second.is_some();
+        let values = first.into_iter().chain(second).chain(values);
         let verified = values.filter_map(|value| {
             let candidate = if cx.capabilities.server_side {
                 Token::decode(value, &cx.keys).map(Candidate::Token)
             } else {
-                cx.read_payload(value).map(Candidate::Payload)
+                let payload = cx.read_payload(value);
+                payload
+                    .filter(|payload| !several || cx.verifies(payload))
+                    .map(Candidate::Payload)
             };
             if candidate.is_none() {
                 observe::rejected(cx.capabilities.name);
@@ -102,7 +110,8 @@ impl Open {
                 }
             }
         }
-        self.next += 1;
+        let enough = self.marked && !rule!(LiveFirst);
+        self.next += if enough { MAX_CANDIDATES } else { 1 };
         self.ask_next(cx)
     }
 

@@ -8,6 +8,7 @@ use super::{
     Ask, Committed, Context, Step,
     commit::{Commit, Outcome, Stage, damaged, lost_record},
     open::unexpected,
+    rule,
     work::{Place, Target},
 };
 use crate::{
@@ -18,6 +19,7 @@ use crate::{
 };
 
 /// A replace under way.
+#[derive(Clone)]
 pub(super) struct Replace {
     old: Target,
     new: Id,
@@ -26,6 +28,7 @@ pub(super) struct Replace {
     part: Part,
 }
 
+#[derive(Clone)]
 enum Part {
     /// Both in one step.
     Whole,
@@ -156,6 +159,7 @@ impl Commit {
                 let current = Target::read(cx, old.key, &there, old.own).ok_or_else(damaged)?;
                 self.again(cx, current)
             }
+            (Some(Kind::Regenerated(successor)), _) if !rule!(R12Own) => self.follow(successor),
             // A login that was sent twice makes two sessions: this one of what the request loaded and wrote (R12).
             (Some(Kind::Regenerated(_)), _) => self.create(cx, now, self.work.draft.clone()),
             (Some(Kind::Destroyed), _) => self.create_alone(cx, now),

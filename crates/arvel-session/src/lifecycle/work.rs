@@ -1,6 +1,6 @@
 //! What a commit has to do, and the session that it does it to.
 
-use super::{Context, Live, Origin};
+use super::{Context, Live, Origin, rule};
 use crate::{
     Result, Time,
     record::{Age, Body, Key, Meta, Record, Revision, random},
@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// A request's changes, taken out of its session.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Work {
     pub(crate) origin: Origin,
     pub(crate) chains: Vec<Key>,
@@ -60,6 +60,12 @@ impl Work {
         !self.is_soft() || upkeep || (self.age && self.draft.has_flash_to_age())
     }
 
+    /// Whether there is still something to do on what was found in place of the request's own record: the flash may have
+    /// been aged by somebody else, and a new seal for the old content can wait (R10).
+    pub(super) fn is_worth_a_retry(&self, draft: &Draft) -> bool {
+        !self.is_soft() || (self.age && draft.has_flash_to_age())
+    }
+
     /// Notes a save that is about to be sent.
     pub(super) fn attempt(&mut self, revision: Revision, over: Revision) {
         let changes = self.journal.len();
@@ -82,9 +88,12 @@ impl Work {
             return true;
         }
         let refused = |attempt: &Attempt| current.descends_from(attempt.over);
-        let known = attempts.iter().all(refused);
-        if !known {
-            self.attempts = attempts;
+        let known = attempts.iter().all(refused) || !rule!(R8Forgotten);
+        self.attempts = attempts;
+        if known {
+            // What it expects is still there, so it may be executed yet.
+            let over = current.revision;
+            self.attempts.retain(|attempt| attempt.over == over);
         }
         known
     }

@@ -16,5 +16,7 @@ pub use id::Key;
 pub(crate) use id::to_hex;
 pub(crate) use keyring::{Age, Keyring};
 pub(crate) use random::random;
+#[cfg(test)]
+pub(crate) use random::scripted;
 pub(crate) use seal::SealKey;
 pub(crate) use token::Token;

@@ -23,6 +23,10 @@ thread_local! {
 )]
 pub(crate) fn random<const N: usize>() -> [u8; N] {
     const { assert!(N <= 64) };
+    #[cfg(test)]
+    if let Some(bytes) = scripted::draw() {
+        return bytes;
+    }
     RANDOM.with_borrow_mut(|pool| {
         if pool.used + N > POOL {
             if SystemRandom::new().fill(&mut pool.bytes).is_err() {
@@ -37,4 +41,43 @@ pub(crate) fn random<const N: usize>() -> [u8; N] {
         pool.used += N;
         bytes
     })
+}
+
+/// A stream that a test chooses in place of the operating system's, so that the same steps draw the same numbers.
+#[cfg(test)]
+pub(crate) mod scripted {
+    use std::cell::Cell;
+
+    thread_local! {
+        static STREAM: Cell<Option<(u64, u64)>> = const { Cell::new(None) };
+    }
+
+    /// Runs `action` on the stream `seed`, of which `drawn` numbers have been drawn before.
+    pub(crate) fn with<T>(seed: u64, drawn: &mut u64, action: impl FnOnce() -> T) -> T {
+        STREAM.set(Some((seed, *drawn)));
+        let result = action();
+        if let Some((_, now)) = STREAM.take() {
+            *drawn = now;
+        }
+        result
+    }
+
+    pub(super) fn draw<const N: usize>() -> Option<[u8; N]> {
+        let (seed, drawn) = STREAM.get()?;
+        STREAM.set(Some((seed, drawn + 1)));
+        let mut bytes = [0; N];
+        for (index, chunk) in bytes.chunks_mut(8).enumerate() {
+            let word = spread((seed << 32) ^ (drawn << 8) ^ index as u64);
+            chunk.copy_from_slice(&word.to_le_bytes()[..chunk.len()]);
+        }
+        Some(bytes)
+    }
+
+    /// SplitMix64.
+    fn spread(number: u64) -> u64 {
+        let mut z = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
 }

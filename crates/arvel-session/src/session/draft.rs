@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     Result,
+    lifecycle::rule,
     record::{Body, BodyWriter, Entry, Meta, Revision},
 };
 
@@ -138,7 +139,9 @@ impl Draft {
         self.seen
             .iter()
             .flat_map(|seen| seen.iter())
-            .any(|(key, birth)| **key == *flash.key && Some(*birth) == flash.birth)
+            .any(|(key, birth)| {
+                **key == *flash.key && (Some(*birth) == flash.birth || !rule!(Birth))
+            })
     }
 
     /// A key's stored value, readable flash aside.

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     Result, Time,
     engine::Engine,
-    lifecycle::{Attempt, CookieChange, Opened, Origin},
+    lifecycle::{Attempt, CookieChange, Opened, Origin, rule},
     record::{Body, random},
     store::{Columns, Key, Reply},
 };
@@ -50,7 +50,7 @@ pub(crate) enum Phase {
 }
 
 /// Everything behind the handle's lock.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct State {
     /// Where the readable flash stands: the record as it was at open.
     opened: Option<Body>,
@@ -232,7 +232,8 @@ impl State {
 
     /// The CSRF seed, drawn now where there is none yet.
     pub(crate) fn seed(&mut self) -> [u8; 16] {
-        self.draft.seed().unwrap_or_else(|| {
+        let known = self.draft.seed().filter(|_| rule!(Token));
+        known.unwrap_or_else(|| {
             let seed = random();
             self.always(Op::Seed(seed));
             seed

@@ -12,7 +12,8 @@ use pin_project_lite::pin_project;
 
 use crate::{
     SessionData,
-    engine::{CommitRun, Engine, Moment},
+    engine::{CommitRun, Engine},
+    lifecycle::Moment,
 };
 
 pin_project! {

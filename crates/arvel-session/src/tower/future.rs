@@ -15,10 +15,10 @@ use tower_service::Service;
 use super::{body::SessionBody, facts::Facts, head, layer::Shared};
 use crate::{
     Clock, Error, Result, SessionData,
-    engine::{CommitRun, Moment, Run},
-    lifecycle::{CookieChange, Open},
+    engine::{CommitRun, Run},
+    lifecycle::{CookieChange, Moment, Open},
     observe,
-    session::{Phase, State},
+    session::State,
     store::Columns,
 };
 
@@ -153,7 +153,6 @@ impl Exit {
         // We hold one; whoever else does may still read and write.
         let shared = session.is_shared();
         let mut state = session.state();
-        state.phase = Phase::Body;
         let read = state.accessed || shared;
         let before = std::mem::take(&mut state.cookie);
         drop(state);

@@ -4,6 +4,7 @@ use std::{
     pin::Pin,
     sync::{Arc, Mutex},
     task::{Context, Poll},
+    time::Duration,
 };
 
 use arvel_session::{ErrorKind, SessionData};
@@ -426,4 +427,91 @@ async fn clones_share_one_session_and_saves_of_one_handle_wait_for_each_other() 
     second.await.unwrap().unwrap();
     assert_eq!(session.get("n").unwrap(), Some(2));
     assert_eq!(browser.all(&app).await, r#"{"k":1,"n":2}"#);
+}
+
+/// Where a handler leaves its session for later.
+#[derive(Clone, Default)]
+struct Shelf(Arc<Mutex<Option<SessionData>>>);
+
+impl Shelf {
+    fn put(&self, session: SessionData) {
+        *self.0.lock().unwrap() = Some(session);
+    }
+
+    fn take(&self) -> SessionData {
+        self.0.lock().unwrap().take().unwrap()
+    }
+}
+
+#[tokio::test]
+async fn what_a_failed_commit_refused_is_not_slipped_in_by_a_later_save() {
+    let (app, store, mut browser) = begun().await;
+    store.script(Call::Save, [Fault::refused(), Fault::refused()]);
+    let shelf = Shelf::default();
+    let kept = shelf.clone();
+    let answer = browser
+        .change(&app, move |session| {
+            session.put("refused", 1)?;
+            kept.put(session);
+            Ok(())
+        })
+        .await;
+    answer.failed_with(503);
+    store.has_run();
+    let session = shelf.take();
+    session.put("later", 1).unwrap();
+    session.save().await.unwrap();
+    assert_eq!(browser.all(&app).await, r#"{"k":1,"later":1}"#);
+}
+
+#[tokio::test]
+async fn a_logout_while_a_save_is_under_way_keeps_nothing_of_what_it_stored() {
+    let (app, store, mut browser) = begun().await;
+    let gate = Gate::default();
+    store.script(Call::Save, [Fault::NONE.held(&gate)]);
+    let answer = browser
+        .call(&app, move |session| {
+            let gate = gate.clone();
+            async move {
+                session.put("more", 1).unwrap();
+                let saving = session.clone();
+                let saving = tokio::spawn(async move { saving.save().await });
+                gate.entered().await;
+                session.invalidate();
+                gate.open();
+                saving.await.unwrap().unwrap();
+                assert_eq!(session.keys(), [""; 0]);
+                Body::empty().into_response()
+            }
+        })
+        .await;
+    answer.removes_the_cookie();
+    assert!(store.live().is_empty(), "{:?}", store.live());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_update_that_panics_in_a_commit_does_not_hold_up_the_next_save() {
+    let (app, _, browser) = begun().await;
+    let shelf = Shelf::default();
+    let kept = shelf.clone();
+    let held = browser
+        .hold(&app, move |session| {
+            session.update("k", |k: Option<u32>| {
+                assert_eq!(k, Some(1), "this panic is part of the test");
+                2
+            })?;
+            kept.put(session);
+            Ok(())
+        })
+        .await;
+    let mut other = browser.clone();
+    let overtaking = other.change(&app, |session| session.put("k", 5)).await;
+    overtaking.is_silent();
+    held.gate.open();
+    assert!(held.task.await.unwrap_err().is_panic());
+    let session = shelf.take();
+    session.put("later", 1).unwrap();
+    let saved = tokio::time::timeout(Duration::from_secs(60), session.save()).await;
+    saved.unwrap().unwrap();
+    assert_eq!(browser.all(&app).await, r#"{"k":5,"later":1}"#);
 }

@@ -1,0 +1,125 @@
+//! Between a session and a commit: the changes that a commit takes out of the session, and what it puts back.
+
+use super::{Committed, Context, CookieChange, Live, Origin, Outcome, Work, due};
+use crate::{
+    Time,
+    session::{Draft, Intent, Phase, State},
+};
+
+/// At which moment of a request a commit takes place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Moment {
+    /// Before the response's head leaves.
+    Head {
+        /// Consume the flash that the request saw.
+        age: bool,
+        /// The browser is going to a page, rather than fetching something for one.
+        navigation: bool,
+    },
+    /// In `save()`, whenever.
+    Save,
+    /// When a streaming body ends.
+    Body,
+}
+
+impl Work {
+    /// Takes the changes out of the session.
+    pub(crate) fn take(state: &mut State, cx: &Context, now: Time, moment: Moment) -> Self {
+        let (age, navigation) = match moment {
+            Moment::Head { age, navigation } => (age, navigation),
+            Moment::Save | Moment::Body => (false, false),
+        };
+        let refresh = match (&state.origin, moment) {
+            (Origin::Live(live), Moment::Head { .. }) => due(cx, live, now, navigation),
+            _ => false,
+        };
+        Self {
+            origin: state.origin.clone(),
+            chains: state.chains.clone(),
+            intent: std::mem::take(&mut state.intent),
+            draft: state.draft.clone(),
+            journal: std::mem::take(&mut state.journal),
+            seen: state.seen.clone(),
+            age,
+            keep: state.keep,
+            refresh,
+            serial: state.serial,
+            columns: state.columns.clone(),
+            late: state.phase == Phase::Body,
+            opened: state.opened_at,
+            attempts: std::mem::take(&mut state.attempts),
+        }
+    }
+}
+
+impl Context {
+    /// Puts the session on what is stored now; the answer is what the response has to say about the cookie.
+    pub(crate) fn settle(
+        &self,
+        state: &mut State,
+        committed: Committed,
+        moment: Moment,
+        shared: bool,
+    ) -> CookieChange {
+        match (committed.outcome, committed.stored) {
+            (Outcome::Destroyed, _) => rebase(state, Origin::None),
+            // Nobody but us holds the session any more: nobody will ask it anything.
+            (_, Some(stored)) if shared => {
+                if let Some((body, _)) = self.disclose(&stored.key, &stored.record) {
+                    let live = Live {
+                        key: stored.key,
+                        carrier: stored.carrier,
+                        revision: stored.record.revision,
+                        expires: stored.record.expires,
+                        body,
+                        reseal: false,
+                    };
+                    rebase(state, Origin::Live(Box::new(live)));
+                }
+            }
+            _ => {}
+        }
+        if moment != Moment::Save {
+            return committed.cookie;
+        }
+        state.saved();
+        if committed.cookie != CookieChange::Nothing {
+            state.cookie = committed.cookie;
+        }
+        CookieChange::Nothing
+    }
+}
+
+/// The session goes on from `origin`, with what was changed while it was being stored.
+fn rebase(state: &mut State, origin: Origin) {
+    state.origin = origin;
+    state.chains.clear();
+    if state.intent == Intent::Keep {
+        state.serial = None;
+        state.keep = false;
+    }
+    redraft(state);
+}
+
+/// The session as it is stored, with what is in the journal.
+pub(crate) fn redraft(state: &mut State) {
+    let base = match &state.origin {
+        // Invalidated while it was being stored: nothing of that may stay.
+        Origin::Live(live) if state.intent != Intent::Invalidate => Some(live.body.clone()),
+        Origin::Live(_) | Origin::None | Origin::Marked => None,
+    };
+    let mut draft = Draft::new(base, state.seen.clone());
+    state.journal.retain(|op| draft.apply(op).is_ok());
+    state.draft = draft;
+}
+
+/// Gives the session back what could not be stored.
+pub(crate) fn restore(state: &mut State, mut work: Work) {
+    if state.intent == Intent::Invalidate {
+        return;
+    }
+    work.journal.append(&mut state.journal);
+    state.journal = work.journal;
+    state.attempts = work.attempts;
+    state.intent = state.intent.max(work.intent);
+}
