@@ -11,7 +11,7 @@
 
 #[path = "browser/page.rs"]
 mod page;
-#[path = "playground/process.rs"]
+#[path = "support/playground.rs"]
 mod process;
 
 use page::Page;

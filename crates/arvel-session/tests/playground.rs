@@ -6,7 +6,7 @@
     reason = "a test fails by panicking, in its helpers too"
 )]
 
-#[path = "playground/process.rs"]
+#[path = "support/playground.rs"]
 mod process;
 
 use std::time::{Duration, Instant};

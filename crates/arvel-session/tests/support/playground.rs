@@ -1,8 +1,9 @@
 //! The built playground as a process of its own, and a visitor who speaks HTTP to it.
 #![allow(dead_code, reason = "each test file uses its part")]
 #![allow(
-    clippy::unwrap_used,
+    clippy::expect_used,
     clippy::panic,
+    clippy::unwrap_used,
     reason = "in a test it is the assertion"
 )]
 
@@ -13,6 +14,7 @@ use std::{
     path::PathBuf,
     process::{Child, Command, Output, Stdio},
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use axum::{
@@ -29,6 +31,10 @@ use hyper_util::{
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::time::timeout;
+
+/// How long a response may take to begin.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A playground in a folder of its own; it ends with the test.
 pub(crate) struct Playground {
@@ -206,7 +212,9 @@ impl Visitor {
         }
         let body = Full::from(body.to_owned());
         let request = request.body(body).unwrap();
-        let (parts, mut body) = self.client.request(request).await.unwrap().into_parts();
+        let response = timeout(PATIENCE, self.client.request(request)).await;
+        let response = response.expect("no answer").unwrap();
+        let (parts, mut body) = response.into_parts();
         self.keep(&parts.headers);
         let mut chunks = Vec::new();
         while let Some(frame) = body.frame().await {
