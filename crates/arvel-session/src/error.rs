@@ -104,7 +104,7 @@ impl Error {
     pub fn is_unavailable(&self) -> bool {
         matches!(
             self.0.kind,
-            ErrorKind::Store | ErrorKind::Timeout | ErrorKind::NewerFormat
+            ErrorKind::Store | ErrorKind::Timeout | ErrorKind::NewerFormat | ErrorKind::Corrupt
         )
     }
 }

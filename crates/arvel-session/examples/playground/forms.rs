@@ -121,8 +121,13 @@ pub(crate) async fn act(
         return Ok(StatusCode::NOT_FOUND.into_response());
     };
     let flash = page::readable_flash(&session);
-    let fields = fields.map_err(|error| Problem(error.status(), error.body_text()));
-    let done = fields.and_then(|Form(fields)| {
+    let fields = match fields {
+        Ok(Form(fields)) => Ok(fields),
+        // A bare POST, which is all that a logout needs.
+        Err(FormRejection::InvalidFormContentType(_)) => Ok(Fields::new()),
+        Err(error) => Err(Problem(error.status(), error.body_text())),
+    };
+    let done = fields.and_then(|fields| {
         action.perform(&session, &fields)?;
         Ok(fields)
     });

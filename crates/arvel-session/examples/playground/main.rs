@@ -29,13 +29,16 @@ async fn main() -> ExitCode {
     let Err(error) = serve().await else {
         return ExitCode::SUCCESS;
     };
-    eprintln!("playground: {error}");
-    let mut source = error.source();
-    while let Some(cause) = source {
-        eprintln!("  because: {cause}");
-        source = cause.source();
-    }
+    eprintln!("playground: {}", explain(&*error));
     ExitCode::FAILURE
+}
+
+/// The error with its causes.
+fn explain(error: &dyn Error) -> String {
+    match error.source() {
+        Some(cause) => format!("{error}: {}", explain(cause)),
+        None => error.to_string(),
+    }
 }
 
 #[allow(clippy::print_stdout, reason = "a program that people start by hand")]
@@ -72,7 +75,8 @@ async fn migrate(config: &SessionConfig) -> Result<(), arvel_session::Error> {
     match DatabaseStore::from_config(config)?.migrate().await {
         Err(error) if error.is_unavailable() => {
             println!(
-                "The table could not be made, start again when the database is there: {error}"
+                "The table could not be made; start again when the database is there. {}",
+                explain(&error)
             );
             Ok(())
         }

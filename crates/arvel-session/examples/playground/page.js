@@ -45,9 +45,18 @@
     }));
   }
 
+  // What a script has sent is what happened last.
+  function report(what, effect) {
+    const row = element("li", "");
+    row.append(element("span", "", "Cookie, on its response"), element("strong", `effect ${effectClass(effect)}`, effect));
+    one("#response .notice").textContent = `${what}.`;
+    one("#response .effects").replaceChildren(row);
+    note(what, effect);
+  }
+
   function note(what, effect) {
     const at = new Date().toLocaleTimeString([], { hour12: false });
-    memory.write("history", [{ at, what, effect: effect ?? "unknown" }, ...memory.read("history", [])].slice(0, KEPT));
+    memory.write("history", [{ at, what, effect }, ...memory.read("history", [])].slice(0, KEPT));
     showHistory();
   }
 
@@ -96,7 +105,7 @@
       const { results, effect } = await operations([["increment", "counter"]], DELAY_MS);
       item.className = "done";
       item.lastChild.textContent = `saw ${results[0]}`;
-      note(`POST /session: increment, request ${number}`, effect);
+      report(`POST /session: increment, request ${number}`, effect);
     } catch {
       item.className = "failed";
       item.lastChild.textContent = "failed";
@@ -139,7 +148,7 @@
     output.textContent = "";
     await operations([["forget", "streamed"]]);
     const response = await fetch("/stream");
-    note("GET /stream", response.headers.get("x-session-cookie"));
+    report("GET /stream", response.headers.get("x-session-cookie"));
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
     for (let chunk = await reader.read(); !chunk.done; chunk = await reader.read()) output.textContent += chunk.value;
     const { results } = await operations([["get", "streamed"]]);
@@ -163,7 +172,7 @@
     event.preventDefault();
     const { response, text, effect } = await post(one("textarea", desk).value);
     answer(`${response.status} ${response.statusText} · cookie ${effect}`, text);
-    note("POST /session", effect);
+    report("POST /session", effect);
     await refresh();
   });
 
@@ -172,7 +181,7 @@
       const response = await fetch(button.dataset.get);
       const effect = response.headers.get("x-session-cookie");
       answer(`${response.status} ${response.statusText} · cookie ${effect}`, await response.text());
-      note(`GET ${button.dataset.get}`, effect);
+      report(`GET ${button.dataset.get}`, effect);
     });
   }
 

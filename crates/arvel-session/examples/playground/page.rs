@@ -90,7 +90,7 @@ pub(crate) fn draw(site: &Site, view: &View, effect: CookieEffect, held: bool) -
             ("banners", parts::banners(view)),
             ("notice", words::notice(site, view).to_owned()),
             ("identity", parts::identity(view, held)),
-            ("content", parts::content(view)),
+            ("content", parts::content(view, held)),
             ("user", parts::user(view)),
             ("cookie", parts::cookie(view, effect)),
             ("attributes", parts::attributes(&facts.attributes)),

@@ -107,7 +107,10 @@ fn swatches(fingerprint: &str) -> String {
     out
 }
 
-pub(crate) fn content(view: &View) -> String {
+pub(crate) fn content(view: &View, held: bool) -> String {
+    if view.all.is_empty() && held {
+        return r#"<p class="empty">Nothing in it.</p>"#.to_owned();
+    }
     if view.all.is_empty() {
         return r#"<p class="empty">Nothing in it. As long as nothing is put, a visitor costs no storage and gets no cookie.</p>"#.to_owned();
     }

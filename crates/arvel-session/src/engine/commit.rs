@@ -80,7 +80,9 @@ impl CommitRun {
     fn begin(&self, session: &SessionData, task: &mut TaskContext<'_>) -> Poll<Run<Commit>> {
         let mut state = session.state();
         if state.committing {
-            state.waiting.push(task.waker().clone());
+            if !state.waiting.iter().any(|waker| waker.will_wake(task.waker())) {
+                state.waiting.push(task.waker().clone());
+            }
             return Poll::Pending;
         }
         state.committing = true;

@@ -105,4 +105,10 @@ impl Context {
         }
         BASE64.decode_to_vec(value).ok()
     }
+
+    /// Whether we have sealed this payload.
+    pub(super) fn verifies(&self, payload: &[u8]) -> bool {
+        let record = Record::decode(payload.to_vec().into());
+        record.is_ok_and(|record| self.disclose(&Key::NONE, &record).is_some())
+    }
 }

@@ -6,9 +6,8 @@ use crate::{
     record::{Age, Body, Key, Kind, Record, Token},
 };
 
-/// How many cookies of our name, that verify, are looked up. Looking into what the browser itself holds costs no call, and
-/// only tells whether it verifies: so there, all are tried.
-const MAX_LOOKUPS: usize = 3;
+/// How many cookies of our name, that verify, are looked up.
+const MAX_CANDIDATES: usize = 3;
 
 /// The session that a request begins with.
 #[derive(Debug, Default)]
@@ -27,7 +26,7 @@ enum Candidate {
 /// Tries each cookie of our name that verifies, until one is live.
 #[derive(Default)]
 pub(crate) struct Open {
-    candidates: Vec<Candidate>,
+    candidates: [Option<Candidate>; MAX_CANDIDATES],
     next: usize,
     asked: Option<Key>,
     marked: bool,
@@ -37,31 +36,34 @@ pub(crate) struct Open {
 
 impl Open {
     /// `values` are those of the cookies with our name, in the order in which they were sent.
-    pub(crate) fn new<'a>(cx: &Context, values: impl Iterator<Item = &'a [u8]>) -> Self {
+    pub(crate) fn new<'a>(cx: &Context, mut values: impl Iterator<Item = &'a [u8]>) -> Self {
+        let (first, second) = (values.next(), values.next());
+        // One payload is verified when it is opened; of several, those that are forged must not use up the places.
+        let several = second.is_some();
+        let values = first.into_iter().chain(second).chain(values);
         let verified = values.filter_map(|value| {
             let candidate = if cx.capabilities.server_side {
                 Token::decode(value, &cx.keys).map(Candidate::Token)
             } else {
-                cx.read_payload(value).map(Candidate::Payload)
+                let payload = cx.read_payload(value);
+                payload
+                    .filter(|payload| !several || cx.verifies(payload))
+                    .map(Candidate::Payload)
             };
             if candidate.is_none() {
                 observe::rejected(cx.capabilities.name);
             }
             candidate
         });
-        let most = if cx.capabilities.server_side {
-            MAX_LOOKUPS
-        } else {
-            usize::MAX
-        };
-        Self {
-            candidates: verified.take(most).collect(),
-            ..Self::default()
+        let mut open = Self::default();
+        for (place, candidate) in open.candidates.iter_mut().zip(verified) {
+            *place = Some(candidate);
         }
+        open
     }
 
     fn ask_next(&mut self, cx: &Context) -> Step<Result<Opened>> {
-        let Some(candidate) = self.candidates.get(self.next) else {
+        let Some(candidate) = self.candidates.get(self.next).and_then(Option::as_ref) else {
             return Step::Done(Ok(self.finish(cx)));
         };
         match candidate {
@@ -117,7 +119,7 @@ impl Open {
             unreadable(cx);
             return None;
         };
-        let carrier = match self.candidates.get(self.next)? {
+        let carrier = match self.candidates.get(self.next)?.as_ref()? {
             Candidate::Token(token) => Carrier::Id(*token),
             Candidate::Payload(_) => Carrier::Payload(age),
         };

@@ -12,17 +12,20 @@ use crate::{
 /// overwrite the login's cookie.
 pub(crate) fn due(cx: &Context, live: &Live, now: Time, navigation: bool) -> bool {
     let rules = &cx.rules;
-    let lifetime = rules.cookie_lifetime();
     let (issued, age) = match live.carrier {
         Carrier::Id(token) => (token.issued(), token.age),
         Carrier::Payload(age) => {
             let idle = live.expires.since(now);
-            return renewal(cx, lifetime.saturating_sub(idle), age, navigation)
+            return renewal(cx, rules.lifetime.saturating_sub(idle), age, navigation)
                 && rules.expiry(now, live.body.created()) > live.expires
                 || (age == Age::Previous && navigation);
         }
     };
-    renewal(cx, now.since(issued), age, navigation)
+    // How much longer the cookie would live: nothing, where the session's absolute end is what limits it.
+    let created = live.body.created();
+    let told = rules.cookie_expiry(issued, created);
+    let gained = rules.cookie_expiry(now, created).since(told);
+    renewal(cx, gained, age, navigation)
 }
 
 fn renewal(cx: &Context, held: std::time::Duration, age: Age, navigation: bool) -> bool {

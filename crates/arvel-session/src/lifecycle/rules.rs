@@ -48,6 +48,11 @@ impl Rules {
         (!self.expire_on_close).then(|| expires.since(now).min(MAX_AGE_LIMIT))
     }
 
+    /// Until when a browser keeps the cookie of this session that it gets at `now`.
+    pub(crate) fn cookie_expiry(&self, now: Time, created: Time) -> Time {
+        self.expiry(now, created).min(now.after(MAX_AGE_LIMIT))
+    }
+
     /// How long a browser keeps a cookie that it gets today.
     pub(crate) fn cookie_lifetime(&self) -> Duration {
         self.lifetime.min(MAX_AGE_LIMIT)

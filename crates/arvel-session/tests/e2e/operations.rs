@@ -12,209 +12,171 @@ on! {
 }
 
 /// Requests of one visitor: the operations of each and what they answer.
-type Story = (&'static str, Vec<(Value, Value)>);
+type Story = (&'static str, &'static [(&'static str, &'static str)]);
 
-fn data() -> Vec<Story> {
-    vec![
-        (
-            "put and get",
-            vec![
-                (json!([["put", "k", 1], ["get", "k"]]), json!([null, 1])),
-                (
-                    json!([
-                        ["get", "k"],
-                        ["get", "k", "d"],
-                        ["get", "no", "d"],
-                        ["get", "no"]
-                    ]),
-                    json!([1, 1, "d", null]),
-                ),
-                (json!([["put", "k", [1, { "a": null }]]]), json!([null])),
-                (
-                    json!([
-                        ["get", "k"],
-                        ["has", "k"],
-                        ["missing", "k"],
-                        ["has", "no"],
-                        ["missing", "no"]
-                    ]),
-                    json!([[1, { "a": null }], true, false, false, true]),
-                ),
-                (json!([["put", "other", null]]), json!([null])),
-                (
-                    json!([["all"]]),
-                    json!([{ "k": [1, { "a": null }], "other": null }]),
-                ),
-            ],
-        ),
-        (
-            "forget",
-            vec![
-                (
-                    json!([["put", "a", 1], ["put", "b", 2], ["flash", "f", 3]]),
-                    json!([null, null, null]),
-                ),
-                (
-                    json!([["forget", "a"], ["forget", "f"], ["forget", "no"], ["all"]]),
-                    json!([null, null, null, { "b": 2 }]),
-                ),
-                (json!([["all"]]), json!([{ "b": 2 }])),
-            ],
-        ),
-        (
-            "flush",
-            vec![
-                (
-                    json!([["put", "a", 1], ["flash", "f", 3]]),
-                    json!([null, null]),
-                ),
-                (
-                    json!([["flush"], ["all"], ["put", "b", 2]]),
-                    json!([null, {}, null]),
-                ),
-                (json!([["all"]]), json!([{ "b": 2 }])),
-                (json!([["flush"]]), json!([null])),
-                (json!([["all"]]), json!([{}])),
-            ],
-        ),
-        (
-            "pull",
-            vec![
-                (
-                    json!([["put", "a", [1]], ["flash", "f", 2]]),
-                    json!([null, null]),
-                ),
-                (
-                    json!([
-                        ["pull", "a"],
-                        ["pull", "a"],
-                        ["pull", "a", "d"],
-                        ["pull", "f"]
-                    ]),
-                    json!([[1], null, "d", 2]),
-                ),
-                (json!([["all"]]), json!([{}])),
-            ],
-        ),
-        (
-            "push",
-            vec![
-                (json!([["push", "l", 1]]), json!([null])),
-                (
-                    json!([["push", "l", [2]], ["push", "l", null]]),
-                    json!([null, null]),
-                ),
-                (json!([["get", "l"]]), json!([[1, [2], null]])),
-            ],
-        ),
-        (
-            "increment and decrement",
-            vec![
-                (
-                    json!([
-                        ["increment", "n"],
-                        ["increment", "n", 10],
-                        ["decrement", "m"]
-                    ]),
-                    json!([1, 11, -1]),
-                ),
-                (
-                    json!([
-                        ["decrement", "n"],
-                        ["decrement", "n", -5],
-                        ["increment", "m", -1]
-                    ]),
-                    json!([10, 15, -2]),
-                ),
-                (json!([["put", "edge", i64::MAX]]), json!([null])),
-                (
-                    json!([["decrement", "edge", i64::MAX], ["all"]]),
-                    json!([0, { "n": 15, "m": -2, "edge": 0 }]),
-                ),
-            ],
-        ),
-    ]
-}
+const DATA: &[Story] = &[
+    (
+        "put and get",
+        &[
+            (r#"[["put", "k", 1], ["get", "k"]]"#, "[null, 1]"),
+            (
+                r#"[["get", "k"], ["get", "k", "d"], ["get", "no", "d"], ["get", "no"]]"#,
+                r#"[1, 1, "d", null]"#,
+            ),
+            (r#"[["put", "k", [1, { "a": null }]]]"#, "[null]"),
+            (
+                r#"[["get", "k"], ["has", "k"], ["missing", "k"], ["has", "no"], ["missing", "no"]]"#,
+                r#"[[1, { "a": null }], true, false, false, true]"#,
+            ),
+            (r#"[["put", "other", null]]"#, "[null]"),
+            (
+                r#"[["all"]]"#,
+                r#"[{ "k": [1, { "a": null }], "other": null }]"#,
+            ),
+        ],
+    ),
+    (
+        "forget",
+        &[
+            (
+                r#"[["put", "a", 1], ["put", "b", 2], ["flash", "f", 3]]"#,
+                "[null, null, null]",
+            ),
+            (
+                r#"[["forget", "a"], ["forget", "f"], ["forget", "no"], ["all"]]"#,
+                r#"[null, null, null, { "b": 2 }]"#,
+            ),
+            (r#"[["all"]]"#, r#"[{ "b": 2 }]"#),
+        ],
+    ),
+    (
+        "flush",
+        &[
+            (r#"[["put", "a", 1], ["flash", "f", 3]]"#, "[null, null]"),
+            (
+                r#"[["flush"], ["all"], ["put", "b", 2]]"#,
+                "[null, {}, null]",
+            ),
+            (r#"[["all"]]"#, r#"[{ "b": 2 }]"#),
+            (r#"[["flush"]]"#, "[null]"),
+            (r#"[["all"]]"#, "[{}]"),
+        ],
+    ),
+    (
+        "pull",
+        &[
+            (r#"[["put", "a", [1]], ["flash", "f", 2]]"#, "[null, null]"),
+            (
+                r#"[["pull", "a"], ["pull", "a"], ["pull", "a", "d"], ["pull", "f"]]"#,
+                r#"[[1], null, "d", 2]"#,
+            ),
+            (r#"[["all"]]"#, "[{}]"),
+        ],
+    ),
+    (
+        "push",
+        &[
+            (r#"[["push", "l", 1]]"#, "[null]"),
+            (
+                r#"[["push", "l", [2]], ["push", "l", null]]"#,
+                "[null, null]",
+            ),
+            (r#"[["get", "l"]]"#, "[[1, [2], null]]"),
+        ],
+    ),
+    (
+        "increment and decrement",
+        &[
+            (
+                r#"[["increment", "n"], ["increment", "n", 10], ["decrement", "m"]]"#,
+                "[1, 11, -1]",
+            ),
+            (
+                r#"[["decrement", "n"], ["decrement", "n", -5], ["increment", "m", -1]]"#,
+                "[10, 15, -2]",
+            ),
+            (r#"[["put", "edge", 9223372036854775807]]"#, "[null]"),
+            (
+                r#"[["decrement", "edge", 9223372036854775807], ["all"]]"#,
+                r#"[0, { "n": 15, "m": -2, "edge": 0 }]"#,
+            ),
+        ],
+    ),
+];
 
-fn flash() -> Vec<Story> {
-    vec![
-        (
-            "flash",
-            vec![
-                (
-                    json!([["flash", "f", 1], ["get", "f"], ["has", "f"]]),
-                    json!([null, null, false]),
-                ),
-                (json!([["get", "f"], ["all"]]), json!([1, { "f": 1 }])),
-                (json!([["get", "f"], ["all"]]), json!([null, {}])),
-            ],
-        ),
-        (
-            "flash that nobody looked at",
-            vec![
-                (json!([["flash", "f", 1]]), json!([null])),
-                (json!([]), json!([])),
-                (json!([["all"]]), json!([{}])),
-            ],
-        ),
-        (
-            "flash over data",
-            vec![
-                (
-                    json!([["put", "k", "data"], ["flash", "k", "flash"]]),
-                    json!([null, null]),
-                ),
-                (json!([["get", "k"]]), json!(["flash"])),
-                (json!([["get", "k"]]), json!(["data"])),
-            ],
-        ),
-        (
-            "now",
-            vec![
-                (json!([["now", "f", 1], ["get", "f"]]), json!([null, 1])),
-                (json!([["get", "f"]]), json!([null])),
-            ],
-        ),
-        (
-            "reflash",
-            vec![
-                (json!([["flash", "f", 1]]), json!([null])),
-                (json!([["now", "g", 2], ["reflash"]]), json!([null, null])),
-                (
-                    json!([["all"], ["reflash"]]),
-                    json!([{ "f": 1, "g": 2 }, null]),
-                ),
-                (json!([["all"]]), json!([{ "f": 1, "g": 2 }])),
-                (json!([["all"]]), json!([{}])),
-            ],
-        ),
-        (
-            "keep",
-            vec![
-                (
-                    json!([["flash", "f", 1], ["flash", "g", 2], ["flash", "h", 3]]),
-                    json!([null, null, null]),
-                ),
-                (
-                    json!([["keep", "f", "h", "no"], ["keep"]]),
-                    json!([null, null]),
-                ),
-                (
-                    json!([["flash", "f", "newer"], ["keep", "f"], ["all"]]),
-                    json!([null, null, { "f": 1, "h": 3 }]),
-                ),
-                (json!([["all"]]), json!([{ "f": "newer" }])),
-                (json!([["all"]]), json!([{}])),
-            ],
-        ),
-    ]
-}
+const FLASH: &[Story] = &[
+    (
+        "flash",
+        &[
+            (
+                r#"[["flash", "f", 1], ["get", "f"], ["has", "f"]]"#,
+                "[null, null, false]",
+            ),
+            (r#"[["get", "f"], ["all"]]"#, r#"[1, { "f": 1 }]"#),
+            (r#"[["get", "f"], ["all"]]"#, "[null, {}]"),
+        ],
+    ),
+    (
+        "flash that nobody looked at",
+        &[
+            (r#"[["flash", "f", 1]]"#, "[null]"),
+            ("[]", "[]"),
+            (r#"[["all"]]"#, "[{}]"),
+        ],
+    ),
+    (
+        "flash over data",
+        &[
+            (
+                r#"[["put", "k", "data"], ["flash", "k", "flash"]]"#,
+                "[null, null]",
+            ),
+            (r#"[["get", "k"]]"#, r#"["flash"]"#),
+            (r#"[["get", "k"]]"#, r#"["data"]"#),
+        ],
+    ),
+    (
+        "now",
+        &[
+            (r#"[["now", "f", 1], ["get", "f"]]"#, "[null, 1]"),
+            (r#"[["get", "f"]]"#, "[null]"),
+        ],
+    ),
+    (
+        "reflash",
+        &[
+            (r#"[["flash", "f", 1]]"#, "[null]"),
+            (r#"[["now", "g", 2], ["reflash"]]"#, "[null, null]"),
+            (r#"[["all"], ["reflash"]]"#, r#"[{ "f": 1, "g": 2 }, null]"#),
+            (r#"[["all"]]"#, r#"[{ "f": 1, "g": 2 }]"#),
+            (r#"[["all"]]"#, "[{}]"),
+        ],
+    ),
+    (
+        "keep",
+        &[
+            (
+                r#"[["flash", "f", 1], ["flash", "g", 2], ["flash", "h", 3]]"#,
+                "[null, null, null]",
+            ),
+            (r#"[["keep", "f", "h", "no"], ["keep"]]"#, "[null, null]"),
+            (
+                r#"[["flash", "f", "newer"], ["keep", "f"], ["all"]]"#,
+                r#"[null, null, { "f": 1, "h": 3 }]"#,
+            ),
+            (r#"[["all"]]"#, r#"[{ "f": "newer" }]"#),
+            (r#"[["all"]]"#, "[{}]"),
+        ],
+    ),
+];
 
 async fn every_operation_is_kept_across_requests(store: Store) {
     let playground = store.start();
-    for (name, requests) in data().into_iter().chain(flash()) {
+    for (name, requests) in DATA.iter().chain(FLASH) {
         let visitor = playground.visitor();
-        for (number, (ops, results)) in requests.into_iter().enumerate() {
+        for (number, (ops, results)) in requests.iter().enumerate() {
+            let [ops, results] =
+                [ops, results].map(|text| serde_json::from_str::<Value>(text).unwrap());
             assert_eq!(visitor.ops(ops).await, results, "{name}, request {number}");
         }
     }

@@ -137,6 +137,47 @@ async fn r13_an_unchanged_id_is_sent_again_only_when_it_is_due() {
 }
 
 #[tokio::test]
+async fn r16_a_cookie_that_cannot_live_longer_is_not_sent_again() {
+    for driver in ["memory", "cookie"] {
+        let config = config().driver(driver).lifetime(2 * HOUR);
+        let app = App::new(config.absolute_lifetime(HOUR));
+        let mut browser = Browser::default();
+        browser.change(&app, |session| session.put("k", 1)).await;
+        for _ in 0..5 {
+            app.clock.advance(10 * MINUTE);
+            browser.change(&app, |_| Ok(())).await.is_silent();
+        }
+        assert_eq!(browser.all(&app).await, r#"{"k":1}"#, "{driver}");
+    }
+}
+
+#[tokio::test]
+async fn r13_a_session_of_years_has_its_cookie_renewed_before_browsers_drop_it() {
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+    for driver in ["memory", "cookie"] {
+        for absolute in [None, Some(3000 * DAY)] {
+            let config = config().driver(driver).lifetime(1000 * DAY);
+            let app = App::new(config.absolute_lifetime(absolute));
+            let mut browser = Browser::default();
+            browser.change(&app, |session| session.put("k", 1)).await;
+            for _ in 0..3 {
+                app.clock.advance(150 * DAY);
+                let mut fetch = browser.in_background();
+                fetch.change(&app, |_| Ok(())).await.is_silent();
+                app.clock.advance(150 * DAY);
+                browser.change(&app, |_| Ok(())).await.sets_one_cookie();
+            }
+        }
+    }
+    let config = config().lifetime(1000 * DAY).absolute_lifetime(800 * DAY);
+    let app = App::new(config);
+    let mut browser = Browser::default();
+    browser.change(&app, |session| session.put("k", 1)).await;
+    app.clock.advance(300 * DAY);
+    browser.change(&app, |_| Ok(())).await.sets_one_cookie();
+}
+
+#[tokio::test]
 async fn r13_a_background_fetch_renews_a_cookie_that_is_running_out() {
     for driver in ["memory", "cookie"] {
         let app = App::new(config().driver(driver).lifetime(2 * HOUR));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use arvel_session::{
-    Result, SessionData,
+    Result, SessionData, Time,
     store::{Expect, Key, Kind, Revision},
 };
 use axum::{
@@ -258,18 +258,25 @@ async fn r09_a_chain_whose_end_is_lost_is_a_503() {
 }
 
 #[tokio::test]
+async fn r09_a_chain_that_cannot_be_followed_is_a_503() {
+    let (app, store, mut browser) = begun().await;
+    let late = browser.hold(&app, put_late).await;
+    browser.change(&app, regenerate).await.sets_one_cookie();
+    store.script(Call::Load, [Fault::refused()]);
+    late.finish().await.failed_with(503);
+    assert_eq!(browser.all(&app).await, r#"{"k":1}"#);
+}
+
+#[tokio::test]
 async fn a_session_that_expires_during_a_request_does_not_come_back() {
     let (app, store, browser) = begun().await;
     let (key, record) = store.only_live();
-    app.clock.set(record.expires);
-    app.clock.set(arvel_session::Time::from_millis(
-        record.expires.as_millis() - 1_000,
-    ));
-    let store_clock = app.clock.clone();
+    let last_second = record.expires.as_millis() - 1_000;
+    app.clock.set(Time::from_millis(last_second));
     // Nobody moves its expiry meanwhile, and the sweep takes it.
     store.script(Call::Touch, [Fault::refused()]);
     let late = browser.hold(&app, put_late).await;
-    store_clock.advance(Duration::from_secs(2));
+    app.clock.advance(Duration::from_secs(2));
     app.manager.sweep().await.unwrap();
     assert!(store.record(&key).is_none());
     late.finish().await;
