@@ -68,6 +68,9 @@ impl Error {
 
     /// A failure of a store's own client; `source` is kept.
     ///
+    /// # Security
+    /// The log shows what `source` and its sources display: that, too, must hold no secret, id or value.
+    ///
     /// ```
     /// use arvel_session::{Error, ErrorKind};
     ///

@@ -1,6 +1,8 @@
 //! Seeing inside: `tracing` events, and counters where the feature `metrics` is on. Both carry the driver and the outcome,
 //! never an id, a secret or a value (R19).
 
+use std::error::Error as _;
+
 use crate::{
     Error,
     lifecycle::{Origin, Outcome},
@@ -63,8 +65,16 @@ pub(crate) fn corrupt(driver: &'static str) {
 
 /// The store failed, or a change could not be stored.
 pub(crate) fn failed(driver: &'static str, what: &'static str, error: &Error) {
-    tracing::warn!(driver, what, kind = ?error.kind(), %error, "session store failed");
+    let kind = error.kind();
+    tracing::warn!(driver, what, ?kind, %error, cause = causes(error), "session store failed");
     count!("session_failures_total", "driver" => driver, "what" => what);
+}
+
+/// Why an error happened: a driver's own message only says what it was doing.
+fn causes(error: &Error) -> String {
+    let causes = std::iter::successors(error.source(), |&cause| cause.source());
+    let causes: Vec<String> = causes.map(ToString::to_string).collect();
+    causes.join(": ")
 }
 
 /// The layer is missing, stands in a wrong place or has a wrong setting: a mistake in the application.

@@ -163,12 +163,22 @@ impl Capabilities {
 }
 
 /// Where to look for a record.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub enum At<'a> {
     /// Under this key, on the server side.
     Key(&'a Key),
     /// In what the browser sent, for the cookie driver.
     Payload(&'a [u8]),
+}
+
+/// Shows no payload: whoever holds that is logged in.
+impl std::fmt::Debug for At<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Key(key) => f.debug_tuple("Key").field(key).finish(),
+            Self::Payload(bytes) => write!(f, "Payload({} bytes)", bytes.len()),
+        }
+    }
 }
 
 /// What a save expects to find.
@@ -226,7 +236,7 @@ impl std::fmt::Debug for Columns {
 }
 
 /// How a save ended.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum Saved {
     /// It is stored.
     Done,
@@ -234,6 +244,17 @@ pub enum Saved {
     Token(Vec<u8>),
     /// Nothing was changed, since this is what is there.
     Conflict(Option<Record>),
+}
+
+/// Shows no token: whoever holds that is logged in.
+impl std::fmt::Debug for Saved {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Done => f.write_str("Done"),
+            Self::Token(bytes) => write!(f, "Token({} bytes)", bytes.len()),
+            Self::Conflict(there) => f.debug_tuple("Conflict").field(there).finish(),
+        }
+    }
 }
 
 /// The answer of a store, now or later. Await it, or poll it as any future.
@@ -283,5 +304,18 @@ impl<T> std::fmt::Debug for Reply<T> {
             Inner::Ready(_) => "Reply::Ready",
             Inner::Later(_) => "Reply::Later",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_no_cookie() {
+        let at = At::Payload(b"cookie");
+        assert_eq!(format!("{at:?}"), "Payload(6 bytes)");
+        let saved = Saved::Token(b"cookie".to_vec());
+        assert_eq!(format!("{saved:?}"), "Token(6 bytes)");
     }
 }

@@ -55,6 +55,21 @@ async fn r03_a_commit_that_fails_is_an_error_and_the_handlers_cookies_go_with_it
 }
 
 #[tokio::test]
+async fn the_log_says_why_the_store_failed() {
+    let (app, store, mut browser) = begun().await;
+    let why = std::io::Error::other("connection reset by peer");
+    store.script(Call::Load, [Fault::error(Error::store("mine: load", why))]);
+    let events = Events::capture();
+    browser.change(&app, |_| Ok(())).await.failed_with(503);
+    assert_eq!(
+        events.count("connection reset by peer"),
+        1,
+        "{}",
+        events.text()
+    );
+}
+
+#[tokio::test]
 async fn r03_a_session_that_cannot_be_kept_is_a_500() {
     let store = Script::new().at_most(100);
     let app = App::on(store, config());
