@@ -27,6 +27,9 @@ pub(crate) fn run(steps: &mut Steps, filters: &[String]) -> Result<()> {
     steps.run("documentation tests", || {
         cargo.run(&["test", "--doc", "--workspace", "--all-features"])
     })?;
+    steps.run("conformance, a line for each driver", || {
+        cargo.conformance()
+    })?;
     for manifest in repository::own_workspaces()? {
         let name = manifest
             .strip_prefix(repository::root())
@@ -65,6 +68,17 @@ impl Cargo<'_> {
             arguments.push("--no-tests=warn");
         }
         self.execute(&arguments)
+    }
+
+    fn conformance(&self) -> Result<()> {
+        let example = [
+            "run",
+            "--quiet",
+            "--package",
+            "arvel-session",
+            "--all-features",
+        ];
+        self.execute(&[&example[..], &["--example", "conformance", "--"]].concat())
     }
 
     /// `cargo test`, which takes several filters only behind `--`.

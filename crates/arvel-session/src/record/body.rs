@@ -20,6 +20,7 @@ use crate::Time;
 
 /// How many revisions before its own a record remembers.
 const EARLIER: usize = 3;
+const EARLIER_COUNT: u8 = 3;
 const HAS_USER: u8 = 4;
 const DATA: u8 = 0;
 const FLASH: u8 = 1;
@@ -63,6 +64,10 @@ impl Body {
     pub(crate) fn parse(bytes: impl Into<Bytes>) -> Option<Self> {
         let bytes = bytes.into();
         let flags = *bytes.first()?;
+        if flags & !(EARLIER_COUNT | HAS_USER) != 0 {
+            // Of a format that does not exist yet.
+            return None;
+        }
         let mut reader = Reader(bytes.get(Self::REVISIONS..)?);
         reader.take(usize::from(flags & 3) * 8)?;
         if flags & HAS_USER != 0 {
