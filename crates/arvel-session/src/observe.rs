@@ -1,4 +1,4 @@
-//! Seeing inside: `tracing` events, and counters where the feature `metrics` is on. Both carry the driver and the outcome,
+//! Seeing inside: `tracing` spans and events, and counters and histograms where the feature `metrics` is on. Both carry the driver and the outcome,
 //! never an id, a secret or a value (R19).
 
 use std::error::Error as _;
@@ -103,4 +103,36 @@ pub(crate) fn uncached(driver: &'static str) {
         "a response that sets the session cookie was cacheable: replaced by no-store"
     );
     count!("session_uncached_total", "driver" => driver);
+}
+
+/// One open or commit: its span, and how long it takes.
+pub(crate) struct Watch {
+    span: tracing::Span,
+    #[cfg(feature = "metrics")]
+    timing: (&'static str, &'static str, std::time::Instant),
+}
+
+impl Watch {
+    pub(crate) fn begin(driver: &'static str, phase: &'static str) -> Self {
+        Self {
+            span: tracing::debug_span!("session", driver, phase),
+            #[cfg(feature = "metrics")]
+            timing: (driver, phase, std::time::Instant::now()),
+        }
+    }
+
+    /// What happens meanwhile belongs to this.
+    pub(crate) fn span(&self) -> &tracing::Span {
+        &self.span
+    }
+
+    /// It is done; without the feature `metrics` nobody wants to know.
+    pub(crate) fn end(&self) {
+        #[cfg(feature = "metrics")]
+        {
+            let (driver, phase, started) = self.timing;
+            metrics::histogram!("session_seconds", "driver" => driver, "phase" => phase)
+                .record(started.elapsed());
+        }
+    }
 }

@@ -15,6 +15,7 @@ use super::{
 use crate::{
     Clock, Error, ErrorKind,
     lifecycle::{Answer, Ask, Machine, Step},
+    observe,
     record::Record,
     store::{Reply, Saved},
 };
@@ -37,6 +38,7 @@ pub(crate) struct Run<M> {
     /// Made when the first answer keeps us waiting.
     deadline: Option<Pin<Box<Sleep>>>,
     turn: Option<Turn>,
+    watch: observe::Watch,
 }
 
 enum Progress {
@@ -49,12 +51,14 @@ impl<M> Unpin for Run<M> {}
 
 impl<M: Machine> Run<M> {
     pub(crate) fn new(engine: Arc<Engine>, machine: M) -> Self {
+        let watch = observe::Watch::begin(engine.cx.capabilities.name, M::NAME);
         Self {
             engine,
             machine,
             state: Progress::New,
             deadline: None,
             turn: None,
+            watch,
         }
     }
 
@@ -105,29 +109,38 @@ impl<M: Machine> Run<M> {
     }
 }
 
+impl<M: Machine> Run<M> {
+    fn poll_steps(&mut self, task: &mut TaskContext<'_>) -> Poll<M::Output> {
+        loop {
+            let Poll::Ready(answer) = self.poll_answer(task) else {
+                ready!(self.poll_deadline(task));
+                let error = Error::new(
+                    ErrorKind::Timeout,
+                    format!(
+                        "the {} session store did not answer within {:?}",
+                        self.engine.cx.capabilities.name, self.engine.timeout
+                    ),
+                );
+                return Poll::Ready(self.machine.give_up(&self.engine.cx, error));
+            };
+            let now = self.engine.clock.now();
+            self.state = match self.machine.step(&self.engine.cx, now, answer) {
+                Step::Done(output) => return Poll::Ready(output),
+                Step::Ask(ask) if self.has_turn(&ask) => Progress::Waiting(Pending::GiveWay(false)),
+                Step::Ask(ask) => Progress::Waiting(self.engine.ask(ask)),
+            };
+        }
+    }
+}
+
 impl<M: Machine> Future for Run<M> {
     type Output = M::Output;
 
     fn poll(self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<Self::Output> {
         let run = self.get_mut();
-        loop {
-            let Poll::Ready(answer) = run.poll_answer(task) else {
-                ready!(run.poll_deadline(task));
-                let error = Error::new(
-                    ErrorKind::Timeout,
-                    format!(
-                        "the {} session store did not answer within {:?}",
-                        run.engine.cx.capabilities.name, run.engine.timeout
-                    ),
-                );
-                return Poll::Ready(run.machine.give_up(&run.engine.cx, error));
-            };
-            let now = run.engine.clock.now();
-            run.state = match run.machine.step(&run.engine.cx, now, answer) {
-                Step::Done(output) => return Poll::Ready(output),
-                Step::Ask(ask) if run.has_turn(&ask) => Progress::Waiting(Pending::GiveWay(false)),
-                Step::Ask(ask) => Progress::Waiting(run.engine.ask(ask)),
-            };
-        }
+        let span = run.watch.span().clone();
+        let output = ready!(span.in_scope(|| run.poll_steps(task)));
+        run.watch.end();
+        Poll::Ready(output)
     }
 }

@@ -458,6 +458,7 @@ impl Commit {
 
 impl Machine for Commit {
     type Output = Result<Committed>;
+    const NAME: &'static str = "commit";
 
     fn step(&mut self, cx: &Context, now: Time, answer: Option<Answer>) -> Step<Self::Output> {
         match self.advance(cx, now, answer) {

@@ -75,6 +75,9 @@ pub(crate) enum Step<T> {
 pub(crate) trait Machine {
     type Output;
 
+    /// What it does, in log lines and metrics.
+    const NAME: &'static str;
+
     /// The first step, with no answer, or the next one.
     fn step(&mut self, cx: &Context, now: Time, answer: Option<Answer>) -> Step<Self::Output>;
 

@@ -182,6 +182,7 @@ impl Open {
 
 impl Machine for Open {
     type Output = Result<Opened>;
+    const NAME: &'static str = "open";
 
     fn step(&mut self, cx: &Context, now: Time, answer: Option<Answer>) -> Step<Self::Output> {
         match answer {
