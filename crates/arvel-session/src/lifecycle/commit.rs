@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     Error, ErrorKind, Result, Time, observe,
-    record::{Age, Id, Key, Kind, Record, Token},
+    record::{Age, Id, Key, Kind, Record, Revision, Token},
     session::{Draft, Intent},
     store::{Expect, Saved, Write},
 };
@@ -73,6 +73,8 @@ pub(super) enum Stage {
     Saving(Box<Target>, Write),
     /// A new session.
     Creating(Option<Id>, Write),
+    /// Whether this record, which was due to expire by now, is alive all the same.
+    Expiring(Box<Target>),
     /// For the other commits of this session, to save over this record next.
     Waiting(Box<Target>),
     /// Looking for the live end of a chain, to replay the journal there.
@@ -81,7 +83,7 @@ pub(super) enum Stage {
     Destroying(Box<Destroy>),
 }
 
-type Next = Result<Step<Result<Committed>>>;
+pub(super) type Next = Result<Step<Result<Committed>>>;
 
 impl Commit {
     pub(crate) fn new(work: Work) -> Self {
@@ -181,6 +183,9 @@ impl Commit {
     }
 
     pub(super) fn save(&mut self, cx: &Context, now: Time, target: Target, draft: Draft) -> Next {
+        if target.expires <= now && rule!(Expired) {
+            return self.expiring(cx, now, target);
+        }
         let place = Place {
             key: &target.key,
             over: Some(target.revision),
@@ -219,7 +224,10 @@ impl Commit {
                 Saved::Done => Ok(self.settled(cx, now, &target, write.record)),
                 Saved::Token(bytes) => self.carried(cx, now, &bytes, write.record),
                 Saved::Conflict(there) => {
-                    self.save_conflict(cx, now, *target, &write, there, unknown)
+                    // Without an earlier attempt or a lost answer, a conflict says that nothing was executed.
+                    let doubtful = unknown || self.work.attempts.len() > 1;
+                    let lost = unknown.then_some(write.record.revision);
+                    self.save_conflict(cx, now, *target, there, doubtful, lost)
                 }
             },
             Stage::Creating(id, write) => match (saved, id) {
@@ -234,29 +242,29 @@ impl Commit {
             },
             Stage::Replacing(replace) => self.replace_answered(cx, now, *replace, saved, unknown),
             Stage::Destroying(destroy) => self.destroy_answered(cx, now, *destroy, saved),
-            Stage::Idle | Stage::Waiting(_) | Stage::Following(_) => Err(unexpected()),
+            Stage::Idle | Stage::Expiring(_) | Stage::Waiting(_) | Stage::Following(_) => {
+                Err(unexpected())
+            }
         }
     }
 
-    fn save_conflict(
+    pub(super) fn save_conflict(
         &mut self,
         cx: &Context,
         now: Time,
         target: Target,
-        write: &Write,
         there: Option<Record>,
-        unknown: bool,
+        doubtful: bool,
+        lost: Option<Revision>,
     ) -> Next {
         let Some(there) = there.filter(|record| !record.is_expired(now)) else {
             return self.vanished(cx, now, &target);
         };
-        // Without an earlier attempt or a lost answer, a conflict says that nothing was executed.
-        let doubtful = unknown || self.work.attempts.len() > 1;
         match there.kind {
             Kind::Plain | Kind::Sealed => {
                 let current =
                     Target::read(cx, target.key, &there, target.own).ok_or_else(damaged)?;
-                if unknown && current.descends_from(write.record.revision) {
+                if lost.is_some_and(|sent| current.descends_from(sent)) {
                     return Ok(self.settled(cx, now, &target, there));
                 }
                 if !doubtful {
@@ -306,8 +314,13 @@ impl Commit {
     }
 
     fn loaded(&mut self, cx: &Context, now: Time, loaded: Result<Option<Record>>) -> Next {
-        let record = loaded?.filter(|record| !record.is_expired(now));
-        match std::mem::replace(&mut self.stage, Stage::Idle) {
+        let there = loaded?;
+        let stage = std::mem::replace(&mut self.stage, Stage::Idle);
+        if let Stage::Expiring(target) = stage {
+            return self.found_at_end(cx, now, *target, there);
+        }
+        let record = there.filter(|record| !record.is_expired(now));
+        match stage {
             Stage::Following(key) => self.followed(cx, now, key, record),
             Stage::Destroying(destroy) => self.destroy_found(cx, now, *destroy, record),
             _ => Err(unexpected()),
@@ -328,21 +341,6 @@ impl Commit {
                 self.save(cx, now, target, draft)
             }
         }
-    }
-
-    /// The record is not there any more, and no marker says why.
-    ///
-    /// If it was due to expire, it has; unless the request took so long that a marker could have come and gone.
-    fn vanished(&self, cx: &Context, now: Time, target: &Target) -> Next {
-        if self.has_expired(cx, now, target) {
-            return Ok(self.dropped());
-        }
-        Err(lost_record())
-    }
-
-    pub(super) fn has_expired(&self, cx: &Context, now: Time, target: &Target) -> bool {
-        let grace = cx.rules.grace;
-        target.expires <= now && now.since(self.work.opened) < grace
     }
 
     /// A save over a live record is done.

@@ -7,6 +7,7 @@
 mod commit;
 mod destroy;
 mod envelope;
+mod expiry;
 #[cfg(test)]
 mod explorer;
 mod handover;

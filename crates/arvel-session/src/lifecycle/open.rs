@@ -33,6 +33,8 @@ pub(crate) struct Open {
     marked: bool,
     chains: Vec<Key>,
     found: Option<Box<Live>>,
+    /// Where its expiry is being moved to.
+    moved: Option<Time>,
 }
 
 impl Open {
@@ -138,20 +140,25 @@ impl Open {
     }
 
     /// Moves the expiry, where it lags behind by more than the slack.
-    fn found(&mut self, cx: &Context, now: Time, mut live: Live) -> Step<Result<Opened>> {
+    fn found(&mut self, cx: &Context, now: Time, live: Live) -> Step<Result<Opened>> {
         let expires = cx.rules.expiry(now, live.body.created());
         let lag = expires.since(live.expires).max(live.expires.since(expires));
         let due = cx.capabilities.server_side && lag > cx.rules.slack();
         let key = live.key;
-        if due {
-            live.expires = expires;
-        }
         self.found = Some(Box::new(live));
         if due {
+            self.moved = Some(expires);
             Step::Ask(Ask::Touch(key, expires))
         } else {
             Step::Done(Ok(self.finish(cx)))
         }
+    }
+
+    fn touched(&mut self, cx: &Context) -> Opened {
+        if let (Some(live), Some(expires)) = (&mut self.found, self.moved) {
+            live.expires = expires;
+        }
+        self.finish(cx)
     }
 
     /// The session is loaded and good; its expiry is moved by the next request.
@@ -188,7 +195,7 @@ impl Machine for Open {
         match answer {
             None => self.ask_next(cx),
             Some(Answer::Loaded(loaded)) => self.loaded(cx, now, loaded),
-            Some(Answer::Touched(Ok(()))) => Step::Done(Ok(self.finish(cx))),
+            Some(Answer::Touched(Ok(()))) => Step::Done(Ok(self.touched(cx))),
             Some(Answer::Touched(Err(error))) => Step::Done(Ok(self.untouched(cx, &error))),
             Some(Answer::Saved(_) | Answer::Queued) => Step::Done(Err(unexpected())),
         }

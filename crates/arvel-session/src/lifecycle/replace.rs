@@ -44,6 +44,9 @@ type Next = Result<Step<Result<Committed>>>;
 
 impl Commit {
     pub(super) fn replace(&mut self, cx: &Context, now: Time, old: Target, draft: Draft) -> Next {
+        if old.expires <= now && rule!(Expired) {
+            return self.expiring(cx, now, old);
+        }
         let new = Id::random_beside(&old.key);
         let key = new.key();
         let place = Place {
@@ -145,7 +148,7 @@ impl Commit {
     }
 
     /// The old id is not what it was, so the replace was not executed.
-    fn replace_conflict(
+    pub(super) fn replace_conflict(
         &mut self,
         cx: &Context,
         now: Time,
@@ -169,7 +172,7 @@ impl Commit {
     }
 
     /// A session of nothing but what this request wrote.
-    fn create_alone(&mut self, cx: &Context, now: Time) -> Next {
+    pub(super) fn create_alone(&mut self, cx: &Context, now: Time) -> Next {
         let draft = self.work.replay(None)?;
         self.create(cx, now, draft)
     }

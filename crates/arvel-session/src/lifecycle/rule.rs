@@ -47,6 +47,8 @@ mod off {
         R12,
         /// A login that was sent twice gets a session of its own (R12).
         R12Own,
+        /// Nobody saves over a session that has expired (§6).
+        Expired,
         /// Nothing extends a marker (§4).
         Marker,
         /// Reading the token of a live session writes nothing (§5).

@@ -46,7 +46,7 @@ use crate::{Error, ErrorKind, Result, Time};
 ///   recognises its own revision in the conflict. A driver that resends by itself breaks this.
 /// * **A save that was answered `Done` is visible** to every later load, through any handle, in any process that the
 ///   store is declared to be [shared](Capabilities::shared) between.
-/// * **An expired record counts as present** until it is swept; nobody saves over it, since ids are never used twice.
+/// * **An expired record counts as present** until it is swept. The caller looks at the clock, and saves over none.
 /// * **A call that is dropped** half way either happens in full or not at all.
 /// * [`Write::durable`] asks that the write survives a crash of the store's machine, where the store has a choice.
 /// * **Bytes are kept exactly**, up to [`Capabilities::max_bytes`]; what is larger is refused with [`ErrorKind::TooLarge`].

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use arvel_session::{
-    Result, SessionData, Time,
+    Clock, Result, SessionData, Time,
     store::{Expect, Key, Kind, Revision},
 };
 use axum::{
@@ -281,6 +281,58 @@ async fn a_session_that_expires_during_a_request_does_not_come_back() {
     assert!(store.record(&key).is_none());
     late.finish().await;
     assert!(store.live().is_empty());
+}
+
+/// A request that loads the session in its last second and ends after it, while nobody sweeps.
+async fn hold_beyond_the_end(
+    app: &App,
+    store: &Script,
+    browser: &Browser,
+    handler: impl Fn(SessionData) -> Result<()> + Send + Sync + 'static,
+) -> crate::support::Held {
+    let end = store.only_live().1.expires.as_millis();
+    app.clock.set(Time::from_millis(end - 1_000));
+    store.script(Call::Touch, [Fault::refused()]);
+    let late = browser.hold(app, handler).await;
+    app.clock.advance(Duration::from_secs(2));
+    late
+}
+
+#[tokio::test]
+async fn nobody_saves_over_a_session_that_has_expired_and_is_not_swept() {
+    let (app, store, browser) = begun().await;
+    let (key, record) = store.only_live();
+    let late = hold_beyond_the_end(&app, &store, &browser, put_late).await;
+    late.finish().await.is_silent();
+    let there = store.record(&key).unwrap();
+    assert_eq!(there.revision, record.revision);
+    assert_eq!(there.expires, record.expires);
+}
+
+#[tokio::test]
+async fn a_login_on_a_session_that_has_expired_gets_one_of_its_own() {
+    let (app, store, browser) = begun().await;
+    let late = hold_beyond_the_end(&app, &store, &browser, |session| {
+        session.regenerate();
+        session.put("user", 7)
+    })
+    .await;
+    let answer = late.finish().await;
+    answer.sets_one_cookie();
+    let (_, value) = answer.set_cookies()[0].split_once('=').unwrap();
+    let browser = Browser::with_cookie(value.split(';').next().unwrap());
+    assert_eq!(browser.all(&app).await, r#"{"user":7}"#);
+}
+
+#[tokio::test]
+async fn a_session_that_somebody_kept_alive_meanwhile_is_saved() {
+    let (app, store, mut browser) = begun().await;
+    let late = hold_beyond_the_end(&app, &store, &browser, put_late).await;
+    let (key, mut record) = store.only_live();
+    record.expires = app.clock.now().after(Duration::from_secs(60));
+    store.overwrite(&key, record);
+    late.finish().await;
+    assert_eq!(browser.all(&app).await, r#"{"k":1,"late":1}"#);
 }
 
 #[tokio::test]

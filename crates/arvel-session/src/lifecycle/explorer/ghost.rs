@@ -22,6 +22,7 @@ pub(super) enum Wrong {
     LostUpdate,
     AppliedTwice,
     DeadAgain,
+    ExpiredAgain,
     MarkerMoved,
     Inherited,
     LogoutLeftLive,
@@ -162,6 +163,13 @@ impl Ghost {
         if revision(before) == revision(after) || revision(after) != Some(write.record.revision) {
             return Ok(());
         }
+        if let Some(expired) = old.and_then(|old| before.0.get(old))
+            && write.record.kind.is_live()
+        {
+            unless(!expired.is_expired(write.now), Wrong::ExpiredAgain, || {
+                format!("{} saved over a session that had expired", caller.name)
+            })?;
+        }
         let written = Written { cx, caller, after };
         match old {
             Some(old) => {
@@ -207,9 +215,11 @@ impl Written<'_> {
             &nothing
         };
         let verdict = self.check_contents(base, &ops, key);
+        let has_ended = ghost.time_passed && self.cx.rules.absolute_lifetime.is_some();
         match own {
-            // Whether the request has met the marker before it was lost is its own secret.
-            Some(own) if ghost.lost.contains(&own) => {
+            // Whether the request has met the marker before it was lost, or the session at its end before it became a
+            // marker, is its own secret.
+            Some(own) if has_ended || ghost.lost.contains(&own) => {
                 verdict.or_else(|_| self.check_contents(&nothing, &ops, key))
             }
             _ => verdict,

@@ -4,7 +4,7 @@ use super::{
     explore,
     ghost::Wrong,
     hold,
-    scene::Scene::{self, Fresh, Stale, TwoCookies},
+    scene::Scene::{self, Ending, Fresh, Stale, TwoCookies},
     script::{COUNT, FETCH, FLASH, FORM, LOGIN, LOGOUT, PUT, SAVES, Script, TOKEN},
 };
 use crate::lifecycle::rule::{Rule, without};
@@ -39,6 +39,7 @@ const NEEDED: &[(Rule, Scene, &[Script], u8, Wrong)] = &[
     (Rule::R11, Fresh, &[LOGOUT, LOGIN], 0, Wrong::LogoutLeftLive),
     (Rule::R12, Fresh, &[PUT, LOGIN], 0, Wrong::LoginLost),
     (Rule::R12Own, Fresh, &[LOGIN, LOGIN], 0, Wrong::LoginLost),
+    (Rule::Expired, Ending, &[PUT], 0, Wrong::ExpiredAgain),
     (Rule::R13, Stale, &[FETCH, LOGIN], 0, Wrong::LoginLost),
     (Rule::Marker, Stale, &[FETCH, LOGIN], 0, Wrong::MarkerMoved),
     (Rule::Token, Fresh, &[TOKEN, TOKEN], 0, Wrong::ReaderWrote),
