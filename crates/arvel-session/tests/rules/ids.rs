@@ -326,7 +326,7 @@ async fn a_login_on_a_session_that_has_expired_gets_one_of_its_own() {
 
 #[tokio::test]
 async fn a_session_that_somebody_kept_alive_meanwhile_is_saved() {
-    let (app, store, mut browser) = begun().await;
+    let (app, store, browser) = begun().await;
     let late = hold_beyond_the_end(&app, &store, &browser, put_late).await;
     let (key, mut record) = store.only_live();
     record.expires = app.clock.now().after(Duration::from_secs(60));
