@@ -23,6 +23,10 @@ pub(crate) fn run(steps: &mut Steps, filters: &[String]) -> Result<()> {
         filters,
     };
 
+    // The end-to-end tests start the playground, which no test runner is sure to build where they look for it.
+    steps.need("examples", || {
+        cargo.build(&["build", "--workspace", "--all-features", "--examples"])
+    })?;
     steps.run("tests", || cargo.run_tests())?;
     steps.run("documentation tests", || {
         cargo.run(&["test", "--doc", "--workspace", "--all-features"])
@@ -54,7 +58,8 @@ struct Cargo<'a> {
 impl Cargo<'_> {
     fn run_tests(&self) -> Result<()> {
         if process::output(Command::new("cargo").args(["nextest", "--version"])).is_err() {
-            return self.run(&["test", "--workspace", "--all-features", "--all-targets"]);
+            let targets = ["--lib", "--bins", "--tests"];
+            return self.run(&[&["test", "--workspace", "--all-features"][..], &targets].concat());
         }
         let mut arguments = vec![
             "nextest",
@@ -67,7 +72,11 @@ impl Cargo<'_> {
             // The filter may be for a documentation test.
             arguments.push("--no-tests=warn");
         }
-        self.execute(&arguments)
+        self.execute(&arguments, self.filters)
+    }
+
+    fn build(&self, arguments: &[&str]) -> Result<()> {
+        self.execute(arguments, &[])
     }
 
     fn conformance(&self) -> Result<()> {
@@ -78,21 +87,27 @@ impl Cargo<'_> {
             "arvel-session",
             "--all-features",
         ];
-        self.execute(&[&example[..], &["--example", "conformance", "--"]].concat())
+        self.execute(
+            &[&example[..], &["--example", "conformance", "--"]].concat(),
+            self.filters,
+        )
     }
 
     /// `cargo test`, which takes several filters only behind `--`.
     fn run(&self, arguments: &[&str]) -> Result<()> {
-        self.execute(&[arguments, &["--no-fail-fast", "--"]].concat())
+        self.execute(
+            &[arguments, &["--no-fail-fast", "--"]].concat(),
+            self.filters,
+        )
     }
 
-    fn execute(&self, arguments: &[&str]) -> Result<()> {
-        eprintln!("$ cargo {} {}", arguments.join(" "), self.filters.join(" "));
+    fn execute(&self, arguments: &[&str], filters: &[String]) -> Result<()> {
+        eprintln!("$ cargo {} {}", arguments.join(" "), filters.join(" "));
         let mut command = guard::in_own_session(Path::new("cargo"), None);
         command
             .current_dir(repository::root())
             .args(arguments)
-            .args(self.filters);
+            .args(filters);
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         let mut child = self.guard.spawn(&mut command, Signal::INT)?;
         process::succeed(process::wait_for_end(&mut child)?)
