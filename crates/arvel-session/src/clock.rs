@@ -76,7 +76,8 @@ impl Clock for SystemClock {
         let since_epoch = SystemTime::now()
             .duration_since(SystemTime::UNIX_EPOCH)
             .unwrap_or_default();
-        Time(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX))
+        let millis = since_epoch.as_secs().saturating_mul(1000);
+        Time(millis.saturating_add(u64::from(since_epoch.subsec_millis())))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use http::{
     HeaderMap, HeaderName, HeaderValue,
-    header::{CACHE_CONTROL, VARY},
+    header::{CACHE_CONTROL, Entry, VARY},
 };
 
 /// Headers that tell some shared caches something else than `Cache-Control` does.
@@ -13,35 +13,45 @@ const TARGETED: [HeaderName; 2] = [
 
 /// Adds `Cookie` to `Vary`, once.
 pub(crate) fn vary_by_cookie(headers: &mut HeaderMap) {
-    let listed = headers
-        .get_all(VARY)
-        .iter()
-        .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
-        .map(<[u8]>::trim_ascii)
-        .any(|name| name == b"*" || name.eq_ignore_ascii_case(b"cookie"));
-    if !listed {
-        headers.append(VARY, HeaderValue::from_static("Cookie"));
+    let cookie = HeaderValue::from_static("Cookie");
+    match headers.entry(VARY) {
+        Entry::Vacant(vacant) => {
+            vacant.insert(cookie);
+        }
+        Entry::Occupied(mut lines) => {
+            if !lines.iter().any(names_cookie) {
+                lines.append(cookie);
+            }
+        }
     }
+}
+
+fn names_cookie(line: &HeaderValue) -> bool {
+    line.as_bytes()
+        .split(|byte| *byte == b',')
+        .map(<[u8]>::trim_ascii)
+        .any(|name| name == b"*" || name.eq_ignore_ascii_case(b"cookie"))
 }
 
 /// Says that the response is for one visitor, where nothing is said; where a shared cache would store a response that
 /// `sets` a cookie, forbids it and answers true.
 pub(crate) fn mark_private(headers: &mut HeaderMap, sets: bool) -> bool {
-    let said = headers.contains_key(CACHE_CONTROL);
-    let leaks = sets
-        && ((said && !is_private(headers, &CACHE_CONTROL))
-            || TARGETED
-                .iter()
-                .any(|name| headers.contains_key(name) && !is_private(headers, name)));
+    let leaks = sets && leaks(headers);
     if leaks {
         for name in &TARGETED {
             headers.remove(name);
         }
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    } else if !said {
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    } else if let Entry::Vacant(nothing_said) = headers.entry(CACHE_CONTROL) {
+        nothing_said.insert(HeaderValue::from_static("private, no-cache"));
     }
     leaks
+}
+
+/// Whether a shared cache would store the response.
+fn leaks(headers: &HeaderMap) -> bool {
+    let leaks = |name| headers.contains_key(name) && !is_private(headers, name);
+    leaks(&CACHE_CONTROL) || TARGETED.iter().any(leaks)
 }
 
 /// Whether a shared cache may not store the response. `private="…"` names single headers, so it does not count.

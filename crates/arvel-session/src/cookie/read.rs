@@ -1,19 +1,55 @@
 //! Finding the cookies of our name, by scanning (RFC 6265, section 5.4, in reverse).
 
-use http::{HeaderMap, header::COOKIE};
+use http::{
+    HeaderMap, HeaderValue,
+    header::{COOKIE, ValueIter},
+};
+use memchr::memchr;
 
 /// The values of all cookies named `name`, in all `Cookie` lines, in the order in which they were sent.
 ///
 /// Nothing is decoded: what a browser did not get from us, such as quotes, does not verify.
-pub(crate) fn values<'a>(headers: &'a HeaderMap, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
-    headers
-        .get_all(COOKIE)
-        .iter()
-        .flat_map(|line| line.as_bytes().split(|byte| *byte == b';'))
-        .filter_map(move |pair| {
-            let value = pair.trim_ascii_start().strip_prefix(name.as_bytes())?;
-            Some(value.strip_prefix(b"=")?.trim_ascii_end())
-        })
+pub(crate) fn values<'a>(headers: &'a HeaderMap, name: &'a str) -> Values<'a> {
+    Values {
+        lines: headers.get_all(COOKIE).into_iter(),
+        rest: &[],
+        name: name.as_bytes(),
+    }
+}
+
+/// The iterator of [`values`].
+pub(crate) struct Values<'a> {
+    lines: ValueIter<'a, HeaderValue>,
+    /// What is left of the present line.
+    rest: &'a [u8],
+    name: &'a [u8],
+}
+
+impl<'a> Iterator for Values<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        loop {
+            while !self.rest.is_empty() {
+                let pair = self.next_pair();
+                let value = pair.trim_ascii_start().strip_prefix(self.name);
+                if let Some(value) = value.and_then(|value| value.strip_prefix(b"=")) {
+                    return Some(value.trim_ascii_end());
+                }
+            }
+            self.rest = self.lines.next()?.as_bytes();
+        }
+    }
+}
+
+impl<'a> Values<'a> {
+    /// What stands before the next semicolon.
+    fn next_pair(&mut self) -> &'a [u8] {
+        let end = memchr(b';', self.rest).unwrap_or(self.rest.len());
+        let (pair, rest) = self.rest.split_at(end);
+        self.rest = rest.get(1..).unwrap_or_default();
+        pair
+    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,10 @@ use std::{
     task::{Context as TaskContext, Poll, ready},
 };
 
-use super::{Engine, run::Run};
+use super::{
+    Engine,
+    run::{Progress, Run, first_steps},
+};
 use crate::{
     Clock, Error, Result,
     lifecycle::{Commit, Committed, CookieChange, Moment, Work, redraft, restore},
@@ -20,7 +23,7 @@ pub(crate) struct CommitRun {
     /// Taken back by the caller in the end.
     session: Option<SessionData>,
     moment: Moment,
-    run: Option<Run<Commit>>,
+    run: Option<Box<Run<Commit>>>,
     /// Nobody waits for it any more; if the runtime ends, so does this.
     in_background: bool,
 }
@@ -46,13 +49,16 @@ impl CommitRun {
         session: &SessionData,
         task: &mut TaskContext<'_>,
     ) -> Poll<Result<CookieChange>> {
+        let _on_panic = ReleaseOnPanic(session);
         let mut run = match self.run.take() {
             Some(run) => run,
-            None => ready!(self.begin(session, task)),
+            None => match ready!(self.begin(session, task)) {
+                Begun::Done(result) => return Poll::Ready(result),
+                Begun::Waiting(run) => run,
+            },
         };
-        let _on_panic = ReleaseOnPanic(session);
         match Pin::new(&mut run).poll(task) {
-            Poll::Ready(result) => Poll::Ready(self.finish(session, run, result)),
+            Poll::Ready(result) => Poll::Ready(self.finish(session, run.machine, result)),
             Poll::Pending => {
                 self.run = Some(run);
                 Poll::Pending
@@ -61,7 +67,7 @@ impl CommitRun {
     }
 
     /// Takes the changes out of the session, once no other commit of it is under way.
-    fn begin(&self, session: &SessionData, task: &mut TaskContext<'_>) -> Poll<Run<Commit>> {
+    fn begin(&self, session: &SessionData, task: &mut TaskContext<'_>) -> Poll<Begun> {
         let mut state = session.state();
         if state.committing {
             if !state
@@ -73,17 +79,28 @@ impl CommitRun {
             }
             return Poll::Pending;
         }
+        let cx = &self.engine.cx;
+        if cx.is_clean(&state, self.moment) {
+            self.leave(&mut state);
+            return Poll::Ready(Begun::Done(Ok(CookieChange::Nothing)));
+        }
         state.committing = true;
         let now = self.engine.clock.now();
-        let work = Work::take(&mut state, &self.engine.cx, now, self.moment);
+        let work = Work::take(&mut state, cx, now, self.moment, session.is_shared());
         drop(state);
-        Poll::Ready(Run::new(self.engine.clone(), Commit::new(work)))
+        let mut commit = Commit::new(work);
+        Poll::Ready(match first_steps(&self.engine, &mut commit) {
+            Progress::Done(result) => Begun::Done(self.finish(session, commit, result)),
+            Progress::Waiting(waiting) => {
+                Begun::Waiting(Run::new(self.engine.clone(), commit, waiting))
+            }
+        })
     }
 
     fn finish(
         &self,
         session: &SessionData,
-        run: Run<Commit>,
+        commit: Commit,
         result: Result<Committed>,
     ) -> Result<CookieChange> {
         let driver = self.engine.cx.capabilities.name;
@@ -98,20 +115,30 @@ impl CommitRun {
             Err(error) => {
                 observe::failed(driver, "commit", &error);
                 match self.moment {
-                    Moment::Save => restore(&mut state, run.machine.into_work()),
+                    Moment::Save => restore(&mut state, commit.into_work()),
                     // The client was told that it was not kept, so no later save may slip it in.
                     Moment::Head { .. } | Moment::Body => redraft(&mut state),
                 }
                 Err(error)
             }
         };
-        if matches!(self.moment, Moment::Head { .. }) {
-            // While the lock is held: a save that comes now must not make a cookie that no head can carry.
-            state.phase = Phase::Body;
-        }
+        self.leave(&mut state);
         release(&mut state);
         result
     }
+
+    /// While the lock is held: a save that comes now must not make a cookie that no head can carry.
+    fn leave(&self, state: &mut State) {
+        if matches!(self.moment, Moment::Head { .. }) {
+            state.phase = Phase::Body;
+        }
+    }
+}
+
+/// A commit after its first steps.
+enum Begun {
+    Done(Result<CookieChange>),
+    Waiting(Box<Run<Commit>>),
 }
 
 /// A closure of `update` may panic when it is called again: whoever waits for this commit must not wait for ever.

@@ -8,14 +8,16 @@ use std::{sync::Arc, time::Duration};
 
 pub(crate) use commit::CommitRun;
 pub(crate) use run::Run;
+use run::{Progress, first_steps};
 
 use crate::{
     Clock, Result, Secret, Settings,
     clock::Monotonic,
-    lifecycle::{Ask, Context, Moment, Open, Rules},
+    lifecycle::{Ask, Context, Moment, Open, Opened, Rules},
+    observe,
     record::Keyring,
     session::{Home, SessionData},
-    store::{At, Reply, SessionStore},
+    store::{At, Reply, SessionStore, Write},
     sweeper::Sweeper,
 };
 
@@ -70,32 +72,56 @@ impl Engine {
         })
     }
 
-    /// The session that these cookies belong to.
-    pub(crate) fn open<'a>(self: &Arc<Self>, cookies: impl Iterator<Item = &'a [u8]>) -> Run<Open> {
+    /// The session that these cookies belong to; it is `opened`, unless it has to be waited for.
+    pub(crate) fn open<'a>(
+        self: &Arc<Self>,
+        mut cookies: impl Iterator<Item = &'a [u8]>,
+        opened: &mut Opened,
+    ) -> Opening {
         self.sweeper.start();
-        Run::new(self.clone(), Open::new(&self.cx, cookies))
+        let Some(first) = cookies.next() else {
+            observe::opened(self.cx.capabilities.name, &opened.origin);
+            return Opening::Done(Ok(()));
+        };
+        let mut open = Open::default();
+        open.read(&self.cx, first, cookies);
+        match first_steps(self, &mut open) {
+            Progress::Done(result) => {
+                *opened = open.opened;
+                Opening::Done(result)
+            }
+            Progress::Waiting(waiting) => Opening::Waiting(Run::new(self.clone(), open, waiting)),
+        }
     }
 
     /// Asks the store.
+    #[inline]
     fn ask(&self, ask: Ask) -> run::Pending {
         use run::Pending;
         match ask {
             Ask::Load(key) => Pending::Loaded(self.store.load(At::Key(&key))),
             Ask::Read(payload) => Pending::Loaded(self.store.load(At::Payload(&payload))),
-            Ask::Save(key, expect, write) => Pending::Saved(self.store.save(&key, expect, write)),
-            Ask::Replace {
-                old,
-                expect,
-                marker,
-                new,
-                write,
-            } => Pending::Saved(self.store.replace(&old, expect, marker, &new, write)),
+            Ask::Save(key, expect, write) => {
+                let write = Arc::unwrap_or_clone(write);
+                Pending::Saved(self.store.save(&key, expect, write))
+            }
+            Ask::Replace(ask) => {
+                let (marker, write) = (ask.marker.clone(), Write::clone(&ask.write));
+                let reply = (self.store).replace(&ask.old, ask.expect, marker, &ask.new, write);
+                Pending::Saved(reply)
+            }
             Ask::Touch(key, expires) => {
                 Pending::Touched(self.store.touch(&key, expires, self.clock.now()))
             }
             Ask::Queue(key) => Pending::Queued(queue::Queues::enter(&self.queues, key)),
         }
     }
+}
+
+/// A session that is being looked for.
+pub(crate) enum Opening {
+    Done(Result<()>),
+    Waiting(Box<Run<Open>>),
 }
 
 /// How a session finds back to the engine that it came from.

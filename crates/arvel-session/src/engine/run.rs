@@ -30,61 +30,102 @@ pub(super) enum Pending {
     GiveWay(bool),
 }
 
-/// A machine under way. Replies that are ready cost neither a timer nor an allocation.
+impl Pending {
+    /// The answer, if it is there without waiting.
+    fn take_ready(&mut self) -> Option<Answer> {
+        match self {
+            Self::Loaded(reply) => reply.take_ready().map(Answer::Loaded),
+            Self::Saved(reply) => reply.take_ready().map(Answer::Saved),
+            Self::Touched(reply) => reply.take_ready().map(Answer::Touched),
+            Self::Queued(_) | Self::GiveWay(_) => None,
+        }
+    }
+}
+
+/// A machine that waits for an answer.
 pub(crate) struct Run<M> {
-    pub(super) engine: Arc<Engine>,
-    pub(super) machine: M,
-    state: Progress,
-    /// Made when the first answer keeps us waiting.
+    engine: Arc<Engine>,
+    pub(crate) machine: M,
+    pending: Pending,
+    /// Made when an answer keeps us waiting.
     deadline: Option<Pin<Box<Sleep>>>,
     turn: Option<Turn>,
     watch: observe::Watch,
 }
 
-enum Progress {
-    New,
-    Waiting(Pending),
-}
-
 // The machine is never pinned, and the replies are boxed.
 impl<M> Unpin for Run<M> {}
 
+/// What a machine waits for after its first steps.
+pub(super) struct Waiting {
+    pending: Pending,
+    watch: observe::Watch,
+}
+
+/// How far a machine has come by itself.
+pub(super) enum Progress<T> {
+    Done(T),
+    /// It becomes a [`Run`].
+    Waiting(Waiting),
+}
+
+/// Takes a machine's steps as long as the store answers at once: then there is no future, no timer and no allocation.
+pub(super) fn first_steps<M: Machine>(engine: &Engine, machine: &mut M) -> Progress<M::Output> {
+    let watch = observe::Watch::begin(engine.cx.capabilities.name, M::NAME);
+    let result = watch.span().in_scope(|| {
+        let now = engine.clock.now();
+        let mut answer = None;
+        loop {
+            match machine.step(&engine.cx, now, answer) {
+                Step::Done(output) => return Ok(output),
+                Step::Ask(ask) => {
+                    let mut pending = engine.ask(ask);
+                    answer = pending.take_ready();
+                    if answer.is_none() {
+                        return Err(pending);
+                    }
+                }
+            }
+        }
+    });
+    match result {
+        Ok(output) => {
+            watch.end();
+            Progress::Done(output)
+        }
+        Err(pending) => Progress::Waiting(Waiting { pending, watch }),
+    }
+}
+
 impl<M: Machine> Run<M> {
-    pub(crate) fn new(engine: Arc<Engine>, machine: M) -> Self {
-        let watch = observe::Watch::begin(engine.cx.capabilities.name, M::NAME);
-        Self {
+    /// Boxed, since futures are moved about.
+    pub(super) fn new(engine: Arc<Engine>, machine: M, waiting: Waiting) -> Box<Self> {
+        Box::new(Self {
             engine,
             machine,
-            state: Progress::New,
+            pending: waiting.pending,
             deadline: None,
             turn: None,
-            watch,
-        }
+            watch: waiting.watch,
+        })
     }
 
-    fn poll_answer(&mut self, task: &mut TaskContext<'_>) -> Poll<Option<Answer>> {
-        Poll::Ready(Some(match &mut self.state {
-            Progress::New => return Poll::Ready(None),
-            Progress::Waiting(Pending::Loaded(reply)) => {
-                Answer::Loaded(ready!(Pin::new(reply).poll(task)))
-            }
-            Progress::Waiting(Pending::Saved(reply)) => {
-                Answer::Saved(ready!(Pin::new(reply).poll(task)))
-            }
-            Progress::Waiting(Pending::Touched(reply)) => {
-                Answer::Touched(ready!(Pin::new(reply).poll(task)))
-            }
-            Progress::Waiting(Pending::Queued(entering)) => {
+    fn poll_answer(&mut self, task: &mut TaskContext<'_>) -> Poll<Answer> {
+        Poll::Ready(match &mut self.pending {
+            Pending::Loaded(reply) => Answer::Loaded(ready!(Pin::new(reply).poll(task))),
+            Pending::Saved(reply) => Answer::Saved(ready!(Pin::new(reply).poll(task))),
+            Pending::Touched(reply) => Answer::Touched(ready!(Pin::new(reply).poll(task))),
+            Pending::Queued(entering) => {
                 self.turn = Some(ready!(entering.as_mut().poll(task)));
                 Answer::Queued
             }
-            Progress::Waiting(Pending::GiveWay(given)) if !*given => {
+            Pending::GiveWay(given) if !*given => {
                 *given = true;
                 task.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            Progress::Waiting(Pending::GiveWay(_)) => Answer::Queued,
-        }))
+            Pending::GiveWay(_) => Answer::Queued,
+        })
     }
 
     fn poll_deadline(&mut self, task: &mut TaskContext<'_>) -> Poll<()> {
@@ -107,9 +148,7 @@ impl<M: Machine> Run<M> {
         }
         has_turn
     }
-}
 
-impl<M: Machine> Run<M> {
     fn poll_steps(&mut self, task: &mut TaskContext<'_>) -> Poll<M::Output> {
         loop {
             let Poll::Ready(answer) = self.poll_answer(task) else {
@@ -124,10 +163,10 @@ impl<M: Machine> Run<M> {
                 return Poll::Ready(self.machine.give_up(&self.engine.cx, error));
             };
             let now = self.engine.clock.now();
-            self.state = match self.machine.step(&self.engine.cx, now, answer) {
+            self.pending = match self.machine.step(&self.engine.cx, now, Some(answer)) {
                 Step::Done(output) => return Poll::Ready(output),
-                Step::Ask(ask) if self.has_turn(&ask) => Progress::Waiting(Pending::GiveWay(false)),
-                Step::Ask(ask) => Progress::Waiting(self.engine.ask(ask)),
+                Step::Ask(ask) if self.has_turn(&ask) => Pending::GiveWay(false),
+                Step::Ask(ask) => self.engine.ask(ask),
             };
         }
     }

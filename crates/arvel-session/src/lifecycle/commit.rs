@@ -4,6 +4,8 @@
 //! is sent again, once, and recognises itself by its revision (R8). What happens to ids is in `replace.rs` (regenerate)
 //! and `destroy.rs` (invalidate).
 
+use std::sync::Arc;
+
 use super::{
     Answer, Ask, Carrier, Context, CookieChange, Machine, Origin, Step,
     destroy::Destroy,
@@ -52,7 +54,7 @@ pub(crate) struct Committed {
 pub(crate) struct Stored {
     pub(crate) key: Key,
     pub(crate) carrier: Carrier,
-    pub(crate) record: Record,
+    pub(crate) write: Arc<Write>,
 }
 
 /// Stores the changes of one request.
@@ -70,13 +72,13 @@ pub(crate) struct Commit {
 pub(super) enum Stage {
     Idle,
     /// Over a live record: the request's own, or a successor.
-    Saving(Box<Target>, Write),
+    Saving(Target, Arc<Write>),
     /// A new session.
-    Creating(Option<Id>, Write),
+    Creating(Option<Id>, Arc<Write>),
     /// Whether this record, which was due to expire by now, is alive all the same.
-    Expiring(Box<Target>),
+    Expiring(Target),
     /// For the other commits of this session, to save over this record next.
-    Waiting(Box<Target>),
+    Waiting(Target),
     /// Looking for the live end of a chain, to replay the journal there.
     Following(Key),
     Replacing(Box<Replace>),
@@ -111,7 +113,7 @@ impl Commit {
             (Intent::Invalidate, target) => self.destroy(cx, now, target),
             (Intent::Regenerate, Some(target)) if cx.capabilities.server_side => {
                 self.check_head()?;
-                self.replace(cx, now, target, self.work.draft.clone())
+                self.replace(cx, now, target, None)
             }
             (_, Some(target)) => {
                 if !self.work.has_changes(cx) {
@@ -120,11 +122,11 @@ impl Commit {
                 if !cx.capabilities.server_side {
                     self.check_head()?;
                 }
-                self.save(cx, now, target, self.work.draft.clone())
+                self.save(cx, now, target, None)
             }
             // Parallel requests at a login must not log the user out (R12).
             (Intent::Keep, None) if marked && rule!(R12) => Ok(self.dropped()),
-            (_, None) => self.create(cx, now, self.work.draft.clone()),
+            (_, None) => self.create(cx, now, None),
         }
     }
 
@@ -182,7 +184,14 @@ impl Commit {
         Ok(())
     }
 
-    pub(super) fn save(&mut self, cx: &Context, now: Time, target: Target, draft: Draft) -> Next {
+    /// `draft` is the journal on what is there now; without one, on what was loaded.
+    pub(super) fn save(
+        &mut self,
+        cx: &Context,
+        now: Time,
+        target: Target,
+        draft: Option<&Draft>,
+    ) -> Next {
         if target.expires <= now && rule!(Expired) {
             return self.expiring(cx, now, target);
         }
@@ -190,15 +199,15 @@ impl Commit {
             key: &target.key,
             over: Some(target.revision),
         };
-        let write = self.work.write(cx, now, place, &draft)?;
+        let write = Arc::new(self.work.write(cx, now, place, draft)?);
         let ask = Ask::Save(target.key, Expect::Revision(target.revision), write.clone());
         self.work.attempt(write.record.revision, target.revision);
-        self.ask(Stage::Saving(Box::new(target), write), ask)
+        self.ask(Stage::Saving(target, write), ask)
     }
 
     /// A session of its own, under an id that nobody has seen.
-    pub(super) fn create(&mut self, cx: &Context, now: Time, draft: Draft) -> Next {
-        if !draft.has_content() && !self.work.keep {
+    pub(super) fn create(&mut self, cx: &Context, now: Time, draft: Option<&Draft>) -> Next {
+        if !draft.unwrap_or(&self.work.draft).has_content() && !self.work.keep {
             return Ok(Step::Done(Ok(Committed {
                 outcome: Outcome::Unchanged,
                 cookie: CookieChange::Nothing,
@@ -212,7 +221,7 @@ impl Commit {
             key: &key,
             over: None,
         };
-        let write = self.work.write(cx, now, place, &draft)?;
+        let write = Arc::new(self.work.write(cx, now, place, draft)?);
         let ask = Ask::Save(key, Expect::Absent, write.clone());
         self.ask(Stage::Creating(id, write), ask)
     }
@@ -221,22 +230,22 @@ impl Commit {
         let unknown = std::mem::take(&mut self.resent) && rule!(R8);
         match std::mem::replace(&mut self.stage, Stage::Idle) {
             Stage::Saving(target, write) => match saved {
-                Saved::Done => Ok(self.settled(cx, now, &target, write.record)),
-                Saved::Token(bytes) => self.carried(cx, now, &bytes, write.record),
+                Saved::Done => Ok(self.settled(cx, now, &target, write)),
+                Saved::Token(bytes) => self.carried(cx, now, &bytes, write),
                 Saved::Conflict(there) => {
                     // Without an earlier attempt or a lost answer, a conflict says that nothing was executed.
                     let doubtful = unknown || self.work.attempts.len() > 1;
                     let lost = unknown.then_some(write.record.revision);
-                    self.save_conflict(cx, now, *target, there, doubtful, lost)
+                    self.save_conflict(cx, now, target, there, doubtful, lost)
                 }
             },
             Stage::Creating(id, write) => match (saved, id) {
-                (Saved::Token(bytes), _) => self.carried(cx, now, &bytes, write.record),
-                (Saved::Done, Some(id)) => Ok(self.created(cx, now, id, write.record)),
+                (Saved::Token(bytes), _) => self.carried(cx, now, &bytes, write),
+                (Saved::Done, Some(id)) => Ok(self.created(cx, now, id, write)),
                 (Saved::Conflict(Some(there)), Some(id))
                     if there.matches(write.record.revision) =>
                 {
-                    Ok(self.created(cx, now, id, write.record))
+                    Ok(self.created(cx, now, id, write))
                 }
                 _ => Err(unexpected()),
             },
@@ -265,7 +274,7 @@ impl Commit {
                 let current =
                     Target::read(cx, target.key, &there, target.own).ok_or_else(damaged)?;
                 if lost.is_some_and(|sent| current.descends_from(sent)) {
-                    return Ok(self.settled(cx, now, &target, there));
+                    return Ok(self.settled(cx, now, &target, Arc::new(Write::new(there, now))));
                 }
                 if !doubtful {
                     self.work.attempts.clear();
@@ -288,13 +297,13 @@ impl Commit {
         }
         observe::conflict(cx.capabilities.name);
         let queue = Ask::Queue(current.key);
-        self.ask(Stage::Waiting(Box::new(current)), queue)
+        self.ask(Stage::Waiting(current), queue)
     }
 
     fn queued(&mut self, cx: &Context, now: Time) -> Next {
         let target = match std::mem::replace(&mut self.stage, Stage::Idle) {
             Stage::Destroying(destroy) => return self.destroy_current(cx, now, *destroy),
-            Stage::Waiting(target) => *target,
+            Stage::Waiting(target) => target,
             _ => return Err(unexpected()),
         };
         let draft = self.work.replay(Some(target.body.clone()))?;
@@ -302,9 +311,9 @@ impl Commit {
             return Ok(Step::Done(Ok(self.unchanged(cx, now))));
         }
         if self.work.intent == Intent::Regenerate && target.own {
-            self.replace(cx, now, target, draft)
+            self.replace(cx, now, target, Some(&draft))
         } else {
-            self.save(cx, now, target, draft)
+            self.save(cx, now, target, Some(&draft))
         }
     }
 
@@ -317,7 +326,7 @@ impl Commit {
         let there = loaded?;
         let stage = std::mem::replace(&mut self.stage, Stage::Idle);
         if let Stage::Expiring(target) = stage {
-            return self.found_at_end(cx, now, *target, there);
+            return self.found_at_end(cx, now, target, there);
         }
         let record = there.filter(|record| !record.is_expired(now));
         match stage {
@@ -338,7 +347,7 @@ impl Commit {
                 if !self.work.is_worth_a_retry(&draft) {
                     return Ok(self.dropped());
                 }
-                self.save(cx, now, target, draft)
+                self.save(cx, now, target, Some(&draft))
             }
         }
     }
@@ -349,7 +358,7 @@ impl Commit {
         cx: &Context,
         now: Time,
         target: &Target,
-        record: Record,
+        write: Arc<Write>,
     ) -> Step<Result<Committed>> {
         let Origin::Live(live) = &self.work.origin else {
             return Step::Done(Err(unexpected()));
@@ -365,7 +374,7 @@ impl Commit {
         let mut cookie = CookieChange::Nothing;
         if let (Carrier::Id(token), true) = (live.carrier, self.work.refresh) {
             let token = Token::issue(token.id, now);
-            cookie = cx.id_cookie(&token, now, record.expires);
+            cookie = cx.id_cookie(&token, now, write.record.expires);
             carrier = Carrier::Id(token);
         }
         Step::Done(Ok(Committed {
@@ -374,13 +383,13 @@ impl Commit {
             stored: Some(Stored {
                 key: target.key,
                 carrier,
-                record,
+                write,
             }),
         }))
     }
 
     /// The browser is to hold this record.
-    fn carried(&self, cx: &Context, now: Time, bytes: &[u8], record: Record) -> Next {
+    fn carried(&self, cx: &Context, now: Time, bytes: &[u8], write: Arc<Write>) -> Next {
         let outcome = match (&self.work.origin, self.work.intent) {
             (Origin::Live(_), Intent::Keep) => Outcome::Saved,
             (Origin::Live(_), Intent::Regenerate) => Outcome::Regenerated,
@@ -388,17 +397,23 @@ impl Commit {
         };
         Ok(Step::Done(Ok(Committed {
             outcome,
-            cookie: cx.payload_cookie(bytes, now, record.expires),
+            cookie: cx.payload_cookie(bytes, now, write.record.expires),
             stored: Some(Stored {
                 key: Key::NONE,
                 carrier: Carrier::Payload(Age::Current),
-                record,
+                write,
             }),
         })))
     }
 
-    fn created(&self, cx: &Context, now: Time, id: Id, record: Record) -> Step<Result<Committed>> {
-        self.issued(cx, now, id, record, Outcome::Created)
+    fn created(
+        &self,
+        cx: &Context,
+        now: Time,
+        id: Id,
+        write: Arc<Write>,
+    ) -> Step<Result<Committed>> {
+        self.issued(cx, now, id, write, Outcome::Created)
     }
 
     /// A record is stored under a new id: the browser is told.
@@ -407,17 +422,17 @@ impl Commit {
         cx: &Context,
         now: Time,
         id: Id,
-        record: Record,
+        write: Arc<Write>,
         outcome: Outcome,
     ) -> Step<Result<Committed>> {
         let token = Token::issue(id, now);
         Step::Done(Ok(Committed {
             outcome,
-            cookie: cx.id_cookie(&token, now, record.expires),
+            cookie: cx.id_cookie(&token, now, write.record.expires),
             stored: Some(Stored {
                 key: id.key(),
                 carrier: Carrier::Id(token),
-                record,
+                write,
             }),
         }))
     }

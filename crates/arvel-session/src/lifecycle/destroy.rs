@@ -141,7 +141,7 @@ impl Commit {
     /// Everything is ended: on to what was put afterwards.
     fn destroyed(&mut self, cx: &Context, now: Time, done: bool) -> Next {
         if self.work.draft.has_content() || self.work.keep {
-            return self.create(cx, now, self.work.draft.clone());
+            return self.create(cx, now, None);
         }
         let (outcome, cookie) = if done {
             (Outcome::Destroyed, CookieChange::Remove)

@@ -24,13 +24,21 @@ impl Context {
     /// What the seal vouches for beside the body, so that it can be moved neither to another session nor to another
     /// purpose (nor, since the keys differ, to another cookie). In the browser it vouches for the expiry too; in a store
     /// the expiry is moved without opening the record.
-    fn associated(&self, key: &Key, record: &Record) -> Vec<u8> {
+    fn associated(&self, key: &Key, record: &Record) -> Associated {
         let header = record.header();
+        let mut associated = Associated {
+            bytes: [0; Associated::MAX],
+            len: 0,
+        };
         if self.capabilities.server_side {
-            [&b"r"[..], &header[..Record::EXPIRES_AT], &key.to_bytes()].concat()
+            associated.push(b"r");
+            associated.push(&header[..Record::EXPIRES_AT]);
+            associated.push(&key.to_bytes());
         } else {
-            [&b"c"[..], &header].concat()
+            associated.push(b"c");
+            associated.push(&header);
         }
+        associated
     }
 
     /// The record of an encoded body, sealed where that is asked for.
@@ -45,7 +53,8 @@ impl Context {
             return Record::new(Kind::Plain, revision, expires, body);
         }
         let mut record = Record::new(Kind::Sealed, revision, expires, Vec::new());
-        self.keys.seal(&self.associated(key, &record), &mut body);
+        self.keys
+            .seal(self.associated(key, &record).as_bytes(), &mut body);
         record.body = body.into();
         record
     }
@@ -56,7 +65,7 @@ impl Context {
         match record.kind {
             Kind::Sealed => {
                 let associated = self.associated(key, record);
-                let (body, age) = self.keys.open(&associated, &record.body)?;
+                let (body, age) = self.keys.open(associated.as_bytes(), &record.body)?;
                 Some((Body::parse(body)?, age))
             }
             Kind::Plain if !self.seals() => Some((Body::parse(record.body.clone())?, Age::Current)),
@@ -110,5 +119,25 @@ impl Context {
     pub(super) fn verifies(&self, payload: &[u8]) -> bool {
         let record = Record::decode(payload.to_vec().into());
         record.is_ok_and(|record| self.disclose(&Key::NONE, &record).is_some())
+    }
+}
+
+/// What a seal vouches for beside the body: short, so that it needs no heap.
+struct Associated {
+    bytes: [u8; Self::MAX],
+    len: usize,
+}
+
+impl Associated {
+    const MAX: usize = 1 + Record::EXPIRES_AT + Key::LEN;
+    const _FITS: () = assert!(Record::HEADER < Self::MAX);
+
+    fn push(&mut self, part: &[u8]) {
+        self.bytes[self.len..self.len + part.len()].copy_from_slice(part);
+        self.len += part.len();
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
     }
 }

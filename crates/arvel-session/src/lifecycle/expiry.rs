@@ -15,7 +15,7 @@ impl Commit {
             return self.expired(cx, now);
         }
         let key = target.key;
-        self.ask(Stage::Expiring(Box::new(target)), Ask::Load(key))
+        self.ask(Stage::Expiring(target), Ask::Load(key))
     }
 
     pub(super) fn found_at_end(

@@ -1,5 +1,7 @@
 //! Between a session and a commit: the changes that a commit takes out of the session, and what it puts back.
 
+use std::mem::take;
+
 use super::{Committed, Context, CookieChange, Live, Origin, Outcome, Work, due};
 use crate::{
     Time,
@@ -24,7 +26,15 @@ pub(crate) enum Moment {
 
 impl Work {
     /// Takes the changes out of the session.
-    pub(crate) fn take(state: &mut State, cx: &Context, now: Time, moment: Moment) -> Self {
+    ///
+    /// Before the head leaves, a session that is not `shared` gives all that it has: nobody can look at it any more.
+    pub(crate) fn take(
+        state: &mut State,
+        cx: &Context,
+        now: Time,
+        moment: Moment,
+        shared: bool,
+    ) -> Self {
         let (age, navigation) = match moment {
             Moment::Head { age, navigation } => (age, navigation),
             Moment::Save | Moment::Body => (false, false),
@@ -33,26 +43,53 @@ impl Work {
             (Origin::Live(live), Moment::Head { .. }) => due(cx, live, now, navigation),
             _ => false,
         };
+        let whole = matches!(moment, Moment::Head { .. }) && !shared;
+        let (origin, draft, columns) = if whole {
+            let (origin, draft) = (&mut state.origin, &mut state.draft);
+            (take(origin), take(draft), take(&mut state.columns))
+        } else {
+            let (origin, draft) = (state.origin.clone(), state.draft.clone());
+            (origin, draft, state.columns.clone())
+        };
         Self {
-            origin: state.origin.clone(),
+            origin,
             chains: state.chains.clone(),
-            intent: std::mem::take(&mut state.intent),
-            draft: state.draft.clone(),
-            journal: std::mem::take(&mut state.journal),
+            intent: take(&mut state.intent),
+            draft,
+            journal: take(&mut state.journal),
             seen: state.seen.clone(),
             age,
             keep: state.keep,
             refresh,
             serial: state.serial,
-            columns: state.columns.clone(),
+            columns,
             late: state.phase == Phase::Body,
             opened: state.opened_at,
-            attempts: std::mem::take(&mut state.attempts),
+            attempts: take(&mut state.attempts),
         }
     }
 }
 
 impl Context {
+    /// Whether there is nothing to commit: the handler has at most read, no flash is to be aged, no cookie to be sent.
+    ///
+    /// Whether the cookie is due goes by the moment of the load, as the expiry does.
+    pub(crate) fn is_clean(&self, state: &State, moment: Moment) -> bool {
+        let Moment::Head { age, navigation } = moment else {
+            return false;
+        };
+        if state.is_dirty() || !state.attempts.is_empty() {
+            return false;
+        }
+        match &state.origin {
+            Origin::None | Origin::Marked => true,
+            Origin::Live(live) => {
+                let ages = age && state.draft.has_flash_to_age();
+                !ages && !live.reseal && !due(self, live, state.opened_at, navigation)
+            }
+        }
+    }
+
     /// Puts the session on what is stored now; the answer is what the response has to say about the cookie.
     pub(crate) fn settle(
         &self,
@@ -65,16 +102,16 @@ impl Context {
             (Outcome::Destroyed, _) => rebase(state, Origin::None),
             // Nobody but us holds the session any more: nobody will ask it anything.
             (_, Some(stored)) if shared => {
-                if let Some((body, _)) = self.disclose(&stored.key, &stored.record) {
+                if let Some((body, _)) = self.disclose(&stored.key, &stored.write.record) {
                     let live = Live {
                         key: stored.key,
                         carrier: stored.carrier,
-                        revision: stored.record.revision,
-                        expires: stored.record.expires,
+                        revision: stored.write.record.revision,
+                        expires: stored.write.record.expires,
                         body,
                         reseal: false,
                     };
-                    rebase(state, Origin::Live(Box::new(live)));
+                    rebase(state, Origin::Live(live));
                 }
             }
             _ => {}

@@ -30,29 +30,35 @@ pub(crate) use rule::{Rule, in_force};
 pub(crate) use rules::{Context, Rules};
 pub(crate) use work::{Attempt, Work};
 
+use std::sync::Arc;
+
 use crate::{
     Error, Result, Time,
     record::{Age, Body, Key, Record, Revision, Token},
     store::{Expect, Saved, Write},
 };
 
-/// A question to the store.
+/// A question to the store. It is handed about, so what is large is shared.
 #[derive(Clone, Debug)]
 pub(crate) enum Ask {
     Load(Key),
     /// The cookie driver's load.
     Read(Vec<u8>),
-    Save(Key, Expect, Write),
-    Replace {
-        old: Key,
-        expect: Revision,
-        marker: Record,
-        new: Key,
-        write: Write,
-    },
+    Save(Key, Expect, Arc<Write>),
+    Replace(Arc<Replacement>),
     Touch(Key, Time),
     /// Not to the store: wait until no other commit of this key in this process is under way.
     Queue(Key),
+}
+
+/// Turn the record under `old` into `marker`, and store `write` under `new`, in one step.
+#[derive(Debug)]
+pub(crate) struct Replacement {
+    pub(crate) old: Key,
+    pub(crate) expect: Revision,
+    pub(crate) marker: Record,
+    pub(crate) new: Key,
+    pub(crate) write: Arc<Write>,
 }
 
 /// The answer to an [`Ask`] of the same name.
@@ -92,7 +98,7 @@ pub(crate) enum Origin {
     /// No session: no cookie, or none that is known.
     #[default]
     None,
-    Live(Box<Live>),
+    Live(Live),
     /// Only ids that are dead.
     Marked,
 }

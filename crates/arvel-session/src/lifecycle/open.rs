@@ -1,19 +1,22 @@
 //! Finding the session that a request belongs to, and loading it.
 
+use std::iter::once;
+
 use super::{Answer, Ask, Carrier, Context, Live, Machine, Origin, Step, rule};
 use crate::{
     Error, ErrorKind, Result, Time, observe,
-    record::{Age, Body, Key, Kind, Record, Token},
+    record::{Age, Key, Kind, Record, Token},
 };
 
 /// How many cookies of our name, that verify, are looked up.
 const MAX_CANDIDATES: usize = 3;
 
 /// The session that a request begins with.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Opened {
     pub(crate) origin: Origin,
-    pub(crate) body: Option<Body>,
+    /// When that was loaded.
+    pub(crate) at: Time,
     /// The successors of regenerated ids that the browser still holds.
     pub(crate) chains: Vec<Key>,
 }
@@ -24,50 +27,62 @@ enum Candidate {
     Payload(Vec<u8>),
 }
 
+impl Candidate {
+    /// What a cookie's value says, if we made it.
+    #[inline]
+    fn read(cx: &Context, value: &[u8], several: bool) -> Option<Self> {
+        let candidate = if cx.capabilities.server_side {
+            Token::decode(value, &cx.keys).map(Self::Token)
+        } else {
+            let payload = cx.read_payload(value);
+            let payload = payload.filter(|payload| !several || cx.verifies(payload));
+            payload.map(Self::Payload)
+        };
+        if candidate.is_none() {
+            observe::rejected(cx.capabilities.name);
+        }
+        candidate
+    }
+}
+
+type Next = Step<Result<()>>;
+
 /// Tries each cookie of our name that verifies, until one is live.
 #[derive(Clone, Default)]
 pub(crate) struct Open {
     candidates: [Option<Candidate>; MAX_CANDIDATES],
     next: usize,
     asked: Option<Key>,
-    marked: bool,
-    chains: Vec<Key>,
-    found: Option<Box<Live>>,
+    /// What has been found so far; complete when the machine is done.
+    pub(crate) opened: Opened,
     /// Where its expiry is being moved to.
     moved: Option<Time>,
 }
 
 impl Open {
-    /// `values` are those of the cookies with our name, in the order in which they were sent.
-    pub(crate) fn new<'a>(cx: &Context, mut values: impl Iterator<Item = &'a [u8]>) -> Self {
-        let (first, second) = (values.next(), values.next());
+    /// Reads the values of the cookies with our name, in the order in which they were sent.
+    pub(crate) fn read<'a>(
+        &mut self,
+        cx: &Context,
+        first: &'a [u8],
+        mut others: impl Iterator<Item = &'a [u8]>,
+    ) {
+        let second = others.next();
         // One payload is verified when it is opened; of several, those that are forged must not use up the places.
         let several = second.is_some();
-        let values = first.into_iter().chain(second).chain(values);
-        let verified = values.filter_map(|value| {
-            let candidate = if cx.capabilities.server_side {
-                Token::decode(value, &cx.keys).map(Candidate::Token)
-            } else {
-                let payload = cx.read_payload(value);
-                payload
-                    .filter(|payload| !several || cx.verifies(payload))
-                    .map(Candidate::Payload)
-            };
-            if candidate.is_none() {
-                observe::rejected(cx.capabilities.name);
+        let values = once(first).chain(second).chain(others);
+        let mut candidates = values.filter_map(|value| Candidate::read(cx, value, several));
+        for place in &mut self.candidates {
+            *place = candidates.next();
+            if place.is_none() {
+                break;
             }
-            candidate
-        });
-        let mut open = Self::default();
-        for (place, candidate) in open.candidates.iter_mut().zip(verified) {
-            *place = Some(candidate);
         }
-        open
     }
 
-    fn ask_next(&mut self, cx: &Context) -> Step<Result<Opened>> {
-        let Some(candidate) = self.candidates.get(self.next).and_then(Option::as_ref) else {
-            return Step::Done(Ok(self.finish(cx)));
+    fn ask_next(&mut self, cx: &Context) -> Next {
+        let Some(candidate) = self.candidates.get_mut(self.next).and_then(Option::as_mut) else {
+            return self.finish(cx);
         };
         match candidate {
             Candidate::Token(token) => {
@@ -75,16 +90,11 @@ impl Open {
                 self.asked = Some(key);
                 Step::Ask(Ask::Load(key))
             }
-            Candidate::Payload(payload) => Step::Ask(Ask::Read(payload.clone())),
+            Candidate::Payload(payload) => Step::Ask(Ask::Read(std::mem::take(payload))),
         }
     }
 
-    fn loaded(
-        &mut self,
-        cx: &Context,
-        now: Time,
-        loaded: Result<Option<Record>>,
-    ) -> Step<Result<Opened>> {
+    fn loaded(&mut self, cx: &Context, now: Time, loaded: Result<Option<Record>>) -> Next {
         let record = match loaded {
             Ok(record) => record.filter(|record| !record.is_expired(now)),
             // Damaged is unknown: the record stays as it is, the visitor gets a new session.
@@ -101,10 +111,10 @@ impl Open {
                     unreadable(cx);
                 }
                 Kind::Regenerated(successor) => {
-                    self.marked = true;
-                    self.chains.push(successor);
+                    self.opened.origin = Origin::Marked;
+                    self.opened.chains.push(successor);
                 }
-                Kind::Destroyed => self.marked = true,
+                Kind::Destroyed => self.opened.origin = Origin::Marked,
                 Kind::Plain | Kind::Sealed => {
                     if let Some(live) = self.live(cx, now, &record) {
                         return self.found(cx, now, live);
@@ -112,7 +122,7 @@ impl Open {
                 }
             }
         }
-        let enough = self.marked && !rule!(LiveFirst);
+        let enough = matches!(self.opened.origin, Origin::Marked) && !rule!(LiveFirst);
         self.next += if enough { MAX_CANDIDATES } else { 1 };
         self.ask_next(cx)
     }
@@ -140,70 +150,58 @@ impl Open {
     }
 
     /// Moves the expiry, where it lags behind by more than the slack.
-    fn found(&mut self, cx: &Context, now: Time, live: Live) -> Step<Result<Opened>> {
+    fn found(&mut self, cx: &Context, now: Time, live: Live) -> Next {
         let expires = cx.rules.expiry(now, live.body.created());
         let lag = expires.since(live.expires).max(live.expires.since(expires));
         let due = cx.capabilities.server_side && lag > cx.rules.slack();
         let key = live.key;
-        self.found = Some(Box::new(live));
+        self.opened.origin = Origin::Live(live);
+        self.opened.at = now;
         if due {
             self.moved = Some(expires);
             Step::Ask(Ask::Touch(key, expires))
         } else {
-            Step::Done(Ok(self.finish(cx)))
+            self.finish(cx)
         }
     }
 
-    fn touched(&mut self, cx: &Context) -> Opened {
-        if let (Some(live), Some(expires)) = (&mut self.found, self.moved) {
+    fn touched(&mut self, cx: &Context) -> Next {
+        if let (Origin::Live(live), Some(expires)) = (&mut self.opened.origin, self.moved) {
             live.expires = expires;
         }
         self.finish(cx)
     }
 
     /// The session is loaded and good; its expiry is moved by the next request.
-    fn untouched(&mut self, cx: &Context, error: &Error) -> Opened {
+    fn untouched(&self, cx: &Context, error: &Error) -> Next {
         observe::failed(cx.capabilities.name, "touch", error);
         self.finish(cx)
     }
 
-    fn finish(&mut self, cx: &Context) -> Opened {
-        let chains = std::mem::take(&mut self.chains);
-        let origin = match self.found.take() {
-            Some(live) => Origin::Live(live),
-            None if self.marked => Origin::Marked,
-            None => Origin::None,
-        };
-        let body = match &origin {
-            Origin::Live(live) => Some(live.body.clone()),
-            Origin::None | Origin::Marked => None,
-        };
-        observe::opened(cx.capabilities.name, &origin);
-        Opened {
-            origin,
-            body,
-            chains,
-        }
+    fn finish(&self, cx: &Context) -> Next {
+        observe::opened(cx.capabilities.name, &self.opened.origin);
+        Step::Done(Ok(()))
     }
 }
 
 impl Machine for Open {
-    type Output = Result<Opened>;
+    type Output = Result<()>;
     const NAME: &'static str = "open";
 
     fn step(&mut self, cx: &Context, now: Time, answer: Option<Answer>) -> Step<Self::Output> {
         match answer {
             None => self.ask_next(cx),
             Some(Answer::Loaded(loaded)) => self.loaded(cx, now, loaded),
-            Some(Answer::Touched(Ok(()))) => Step::Done(Ok(self.touched(cx))),
-            Some(Answer::Touched(Err(error))) => Step::Done(Ok(self.untouched(cx, &error))),
+            Some(Answer::Touched(Ok(()))) => self.touched(cx),
+            Some(Answer::Touched(Err(error))) => self.untouched(cx, &error),
             Some(Answer::Saved(_) | Answer::Queued) => Step::Done(Err(unexpected())),
         }
     }
 
     fn give_up(&mut self, cx: &Context, error: Error) -> Self::Output {
-        if self.found.is_some() {
-            return Ok(self.untouched(cx, &error));
+        if matches!(self.opened.origin, Origin::Live(_)) {
+            self.untouched(cx, &error);
+            return Ok(());
         }
         Err(failed(cx, error))
     }

@@ -4,8 +4,10 @@
 //! marker is the commit; if that meets a conflict, the new record is turned into a marker too (not deleted: a delayed
 //! insert would revive it) and the next try takes a fresh id. A crash in between leaves a record that nobody knows of.
 
+use std::sync::Arc;
+
 use super::{
-    Ask, Committed, Context, Step,
+    Ask, Committed, Context, Replacement, Step,
     commit::{Commit, Outcome, Stage, damaged, lost_record},
     open::unexpected,
     rule,
@@ -24,7 +26,7 @@ pub(super) struct Replace {
     old: Target,
     new: Id,
     marker: Record,
-    write: Write,
+    write: Arc<Write>,
     part: Part,
 }
 
@@ -43,7 +45,14 @@ enum Part {
 type Next = Result<Step<Result<Committed>>>;
 
 impl Commit {
-    pub(super) fn replace(&mut self, cx: &Context, now: Time, old: Target, draft: Draft) -> Next {
+    /// `draft` is the journal on what is there now; without one, on what was loaded.
+    pub(super) fn replace(
+        &mut self,
+        cx: &Context,
+        now: Time,
+        old: Target,
+        draft: Option<&Draft>,
+    ) -> Next {
         if old.expires <= now && rule!(Expired) {
             return self.expiring(cx, now, old);
         }
@@ -53,8 +62,9 @@ impl Commit {
             key: &key,
             over: None,
         };
-        let mut write = self.work.write(cx, now, place, &draft)?;
+        let mut write = self.work.write(cx, now, place, draft)?;
         write.durable = true;
+        let write = Arc::new(write);
         let marker = marker(cx, now, Kind::Regenerated(key));
         let part = if cx.capabilities.atomic_replace {
             Part::Whole
@@ -76,13 +86,13 @@ impl Commit {
     fn ask_replace(&mut self, now: Time, replace: Replace) -> Next {
         let new = replace.new.key();
         let ask = match &replace.part {
-            Part::Whole => Ask::Replace {
+            Part::Whole => Ask::Replace(Arc::new(Replacement {
                 old: replace.old.key,
                 expect: replace.old.revision,
                 marker: replace.marker.clone(),
                 new,
                 write: replace.write.clone(),
-            },
+            })),
             Part::Insert => Ask::Save(new, Expect::Absent, replace.write.clone()),
             Part::Mark => Ask::Save(
                 replace.old.key,
@@ -112,13 +122,13 @@ impl Commit {
         match (replace.part, saved) {
             (Part::Whole | Part::Mark, Saved::Done) => {
                 let outcome = Outcome::Regenerated;
-                Ok(self.issued(cx, now, replace.new, replace.write.record, outcome))
+                Ok(self.issued(cx, now, replace.new, replace.write, outcome))
             }
             (Part::Whole | Part::Mark, Saved::Conflict(Some(there)))
                 if unknown && there.revision == replace.marker.revision =>
             {
                 let outcome = Outcome::Regenerated;
-                Ok(self.issued(cx, now, replace.new, replace.write.record, outcome))
+                Ok(self.issued(cx, now, replace.new, replace.write, outcome))
             }
             (Part::Whole, Saved::Conflict(there)) => {
                 self.replace_conflict(cx, now, &replace.old, there)
@@ -164,7 +174,7 @@ impl Commit {
             }
             (Some(Kind::Regenerated(successor)), _) if !rule!(R12Own) => self.follow(successor),
             // A login that was sent twice makes two sessions: this one of what the request loaded and wrote (R12).
-            (Some(Kind::Regenerated(_)), _) => self.create(cx, now, self.work.draft.clone()),
+            (Some(Kind::Regenerated(_)), _) => self.create(cx, now, None),
             (Some(Kind::Destroyed), _) => self.create_alone(cx, now),
             _ if self.has_expired(cx, now, old) => self.create_alone(cx, now),
             _ => Err(lost_record()),
@@ -174,7 +184,7 @@ impl Commit {
     /// A session of nothing but what this request wrote.
     pub(super) fn create_alone(&mut self, cx: &Context, now: Time) -> Next {
         let draft = self.work.replay(None)?;
-        self.create(cx, now, draft)
+        self.create(cx, now, Some(&draft))
     }
 }
 
@@ -188,8 +198,8 @@ pub(super) fn marker(cx: &Context, now: Time, kind: Kind) -> Record {
     )
 }
 
-pub(super) fn durable(record: Record, now: Time) -> Write {
+pub(super) fn durable(record: Record, now: Time) -> Arc<Write> {
     let mut write = Write::new(record, now);
     write.durable = true;
-    write
+    Arc::new(write)
 }

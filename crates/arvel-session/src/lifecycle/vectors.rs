@@ -45,7 +45,7 @@ fn body() -> Vec<u8> {
         created: Time::from_millis(1_790_000_000_000),
         serial: 2,
         seed: [7; 16],
-        earlier: vec![Revision::from_u64(3)],
+        earlier: [Revision::from_u64(3)].into_iter().collect(),
     };
     let mut writer = BodyWriter::new(0, 64, &meta, Some("ada"));
     for (birth, key, value) in [

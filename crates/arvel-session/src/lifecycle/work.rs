@@ -3,7 +3,7 @@
 use super::{Context, Live, Origin, rule};
 use crate::{
     Result, Time,
-    record::{Age, Body, Key, Meta, Record, Revision, random},
+    record::{Age, Body, Earlier, Key, Meta, Record, Revision, random},
     session::{Draft, Intent, Op, Seen},
     store::{Columns, Write},
 };
@@ -103,14 +103,15 @@ impl Work {
         Draft::replay(base, self.seen.clone(), &self.journal)
     }
 
-    /// A write of `draft` under `key`, over `base` or as a new session.
+    /// What is to be stored at this place: `draft`, or the one on what was loaded.
     pub(super) fn write(
         &self,
         cx: &Context,
         now: Time,
         place: Place<'_>,
-        draft: &Draft,
+        draft: Option<&Draft>,
     ) -> Result<Write> {
+        let draft = draft.unwrap_or(&self.draft);
         let revision = Revision::random();
         let base = draft.base();
         let created = match (self.intent, base) {
@@ -123,7 +124,7 @@ impl Work {
             seed: draft.seed().unwrap_or_else(random),
             earlier: match (place.over, base) {
                 (Some(over), Some(base)) => std::iter::once(over).chain(base.earlier()).collect(),
-                _ => Vec::new(),
+                _ => Earlier::default(),
             },
         };
         let body = draft.encode(cx.room(), &meta, revision, self.age);

@@ -13,6 +13,8 @@
 //!
 //! Numbers are big endian, a varint is LEB128. Opening one is a walk over the lengths; a value is parsed when it is asked for.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::format::Revision;
@@ -31,8 +33,21 @@ pub(crate) struct Meta {
     pub(crate) created: Time,
     pub(crate) serial: u64,
     pub(crate) seed: [u8; 16],
-    /// Newest first; what does not fit is forgotten.
-    pub(crate) earlier: Vec<Revision>,
+    pub(crate) earlier: Earlier,
+}
+
+/// The last revisions before a record's own, newest first; what does not fit is forgotten.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Earlier([Option<Revision>; EARLIER]);
+
+impl FromIterator<Revision> for Earlier {
+    fn from_iter<I: IntoIterator<Item = Revision>>(revisions: I) -> Self {
+        let mut earlier = Self::default();
+        for (place, revision) in earlier.0.iter_mut().zip(revisions) {
+            *place = Some(revision);
+        }
+        earlier
+    }
 }
 
 /// One key of a session.
@@ -45,9 +60,11 @@ pub(crate) struct Entry<'a> {
     pub(crate) value: &'a [u8],
 }
 
-/// The opened body of a record.
+/// The opened body of a record. Clones share it.
 #[derive(Clone)]
-pub(crate) struct Body {
+pub(crate) struct Body(Arc<Parsed>);
+
+struct Parsed {
     bytes: Bytes,
     flags: u8,
     entries: usize,
@@ -77,19 +94,21 @@ impl Body {
         let entries = bytes.len() - reader.0.len();
         let mut has_flash = false;
         while !reader.0.is_empty() {
-            has_flash |= reader.entry()?.birth.is_some();
+            let entry = reader.entry()?;
+            std::str::from_utf8(entry.key).ok()?;
+            has_flash |= entry.birth.is_some();
         }
-        Some(Self {
+        Some(Self(Arc::new(Parsed {
             bytes,
             flags,
             entries,
             has_flash,
-        })
+        })))
     }
 
     fn number(&self, at: usize) -> u64 {
         let mut eight = [0; 8];
-        eight.copy_from_slice(&self.bytes[at..at + 8]);
+        eight.copy_from_slice(&self.0.bytes[at..at + 8]);
         u64::from_be_bytes(eight)
     }
 
@@ -103,36 +122,74 @@ impl Body {
 
     pub(crate) fn seed(&self) -> [u8; 16] {
         let mut seed = [0; 16];
-        seed.copy_from_slice(&self.bytes[Self::SEED..Self::REVISIONS]);
+        seed.copy_from_slice(&self.0.bytes[Self::SEED..Self::REVISIONS]);
         seed
     }
 
     /// The revisions before this record's own, newest first.
     pub(crate) fn earlier(&self) -> impl Iterator<Item = Revision> {
-        (0..usize::from(self.flags & 3))
+        (0..usize::from(self.0.flags & 3))
             .map(|index| Revision::from_u64(self.number(Self::REVISIONS + 8 * index)))
     }
 
     pub(crate) fn user(&self) -> Option<&str> {
-        if self.flags & HAS_USER == 0 {
+        if self.0.flags & HAS_USER == 0 {
             return None;
         }
-        let mut reader = Reader(&self.bytes[Self::REVISIONS + 8 * usize::from(self.flags & 3)..]);
+        let mut reader =
+            Reader(&self.0.bytes[Self::REVISIONS + 8 * usize::from(self.0.flags & 3)..]);
         let length = reader.varint()?;
         std::str::from_utf8(reader.take(length)?).ok()
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.bytes.len()
+        self.0.bytes.len()
     }
 
     pub(crate) fn has_flash(&self) -> bool {
-        self.has_flash
+        self.0.has_flash
+    }
+
+    fn raw(&self) -> impl Iterator<Item = RawEntry<'_>> {
+        let mut reader = Reader(&self.0.bytes[self.0.entries..]);
+        std::iter::from_fn(move || reader.entry())
     }
 
     pub(crate) fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
-        let mut reader = Reader(&self.bytes[self.entries..]);
-        std::iter::from_fn(move || reader.entry())
+        self.raw().filter_map(RawEntry::read)
+    }
+
+    /// The encoded entries that `keeps` keeps, in pieces as long as they come.
+    pub(crate) fn pieces<'a>(
+        &'a self,
+        keeps: impl Fn(&Entry<'_>) -> bool + 'a,
+    ) -> impl Iterator<Item = &'a [u8]> {
+        let mut rest = &self.0.bytes[self.0.entries..];
+        std::iter::from_fn(move || {
+            let mut piece = 0;
+            loop {
+                let mut reader = Reader(&rest[piece..]);
+                let kept = reader.entry().and_then(RawEntry::read).map(|it| keeps(&it));
+                let end = rest.len() - reader.0.len();
+                match kept {
+                    Some(true) => piece = end,
+                    Some(false) if piece == 0 => rest = &rest[end..],
+                    _ if piece == 0 => return None,
+                    _ => {
+                        let (kept, others) = rest.split_at(piece);
+                        rest = others;
+                        return Some(kept);
+                    }
+                }
+            }
+        })
+    }
+
+    /// The data under one key.
+    pub(crate) fn get(&self, key: &str) -> Option<&[u8]> {
+        self.raw()
+            .find(|entry| entry.birth.is_none() && entry.key == key.as_bytes())
+            .map(|entry| entry.value)
     }
 
     pub(crate) fn data(&self) -> impl Iterator<Item = Entry<'_>> {
@@ -141,7 +198,8 @@ impl Body {
 
     pub(crate) fn flash(&self) -> impl Iterator<Item = Entry<'_>> {
         // Most sessions have none, and then nobody has to walk.
-        self.has_flash
+        self.0
+            .has_flash
             .then(|| self.entries().filter(|entry| entry.birth.is_some()))
             .into_iter()
             .flatten()
@@ -150,7 +208,7 @@ impl Body {
 
 impl std::fmt::Debug for Body {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Body({} bytes)", self.bytes.len())
+        write!(f, "Body({} bytes)", self.0.bytes.len())
     }
 }
 
@@ -164,13 +222,13 @@ impl BodyWriter {
     pub(crate) fn new(room: usize, capacity: usize, meta: &Meta, user: Option<&str>) -> Self {
         let mut bytes = Vec::with_capacity(room + capacity);
         bytes.resize(room, 0);
-        let earlier = &meta.earlier[..meta.earlier.len().min(EARLIER)];
+        let earlier = || meta.earlier.0.iter().flatten();
         let has_user = if user.is_some() { HAS_USER } else { 0 };
-        bytes.push(u8::try_from(earlier.len()).unwrap_or(0) | has_user);
+        bytes.push(u8::try_from(earlier().count()).unwrap_or(0) | has_user);
         bytes.extend_from_slice(&meta.created.as_millis().to_be_bytes());
         bytes.extend_from_slice(&meta.serial.to_be_bytes());
         bytes.extend_from_slice(&meta.seed);
-        for revision in earlier {
+        for revision in earlier() {
             bytes.extend_from_slice(&revision.as_u64().to_be_bytes());
         }
         let mut writer = Self { bytes };
@@ -195,6 +253,11 @@ impl BodyWriter {
         self.bytes.extend_from_slice(entry.value);
     }
 
+    /// Takes over what another body has, as it stands there.
+    pub(crate) fn piece(&mut self, entries: &[u8]) {
+        self.bytes.extend_from_slice(entries);
+    }
+
     pub(crate) fn finish(self) -> Vec<u8> {
         self.bytes
     }
@@ -208,19 +271,55 @@ impl BodyWriter {
     }
 }
 
+/// Walks over a body.
 struct Reader<'a>(&'a [u8]);
 
+/// An entry whose key nobody has looked at.
+struct RawEntry<'a> {
+    birth: Option<Revision>,
+    key: &'a [u8],
+    value: &'a [u8],
+}
+
+impl<'a> RawEntry<'a> {
+    fn read(self) -> Option<Entry<'a>> {
+        Some(Entry {
+            birth: self.birth,
+            key: std::str::from_utf8(self.key).ok()?,
+            value: self.value,
+        })
+    }
+}
+
 impl<'a> Reader<'a> {
+    #[inline]
     fn take(&mut self, length: usize) -> Option<&'a [u8]> {
         let (taken, rest) = self.0.split_at_checked(length)?;
         self.0 = rest;
         Some(taken)
     }
 
+    #[inline]
+    fn byte(&mut self) -> Option<u8> {
+        let (byte, rest) = self.0.split_first()?;
+        self.0 = rest;
+        Some(*byte)
+    }
+
+    #[inline]
     fn varint(&mut self) -> Option<usize> {
-        let mut number = 0_usize;
-        for shift in [0, 7, 14, 21, 28] {
-            let byte = *self.take(1)?.first()?;
+        // Most lengths take one byte.
+        let byte = self.byte()?;
+        if byte < 0x80 {
+            return Some(usize::from(byte));
+        }
+        self.long_varint(byte)
+    }
+
+    fn long_varint(&mut self, first: u8) -> Option<usize> {
+        let mut number = usize::from(first & 0x7f);
+        for shift in [7, 14, 21, 28] {
+            let byte = self.byte()?;
             number |= usize::from(byte & 0x7f) << shift;
             if byte < 0x80 {
                 return Some(number);
@@ -229,8 +328,9 @@ impl<'a> Reader<'a> {
         None
     }
 
-    fn entry(&mut self) -> Option<Entry<'a>> {
-        let birth = match *self.take(1)?.first()? {
+    #[inline]
+    fn entry(&mut self) -> Option<RawEntry<'a>> {
+        let birth = match self.byte()? {
             DATA => None,
             FLASH => {
                 let eight = self.take(8)?.try_into().ok()?;
@@ -239,9 +339,9 @@ impl<'a> Reader<'a> {
             _ => return None,
         };
         let (key, value) = (self.varint()?, self.varint()?);
-        Some(Entry {
+        Some(RawEntry {
             birth,
-            key: std::str::from_utf8(self.take(key)?).ok()?,
+            key: self.take(key)?,
             value: self.take(value)?,
         })
     }

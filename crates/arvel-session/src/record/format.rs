@@ -8,7 +8,7 @@
 
 use std::fmt;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 
 use super::{id::Key, random::random};
 use crate::{Error, ErrorKind, Result, clock::Time};
@@ -161,7 +161,9 @@ impl Record {
     /// [`ErrorKind::NewerFormat`] for a version above ours (up to 15); [`ErrorKind::Corrupt`] for anything else that is not a record.
     pub fn decode(bytes: Bytes) -> Result<Self> {
         let corrupt = || Error::new(ErrorKind::Corrupt, "a stored session is damaged");
-        let header = bytes.get(..Self::HEADER).ok_or_else(corrupt)?;
+        let header = *bytes
+            .first_chunk::<{ Self::HEADER }>()
+            .ok_or_else(corrupt)?;
         match header[0] {
             VERSION => {}
             newer @ VERSION..=LAST_VERSION => {
@@ -177,7 +179,8 @@ impl Record {
             eight.copy_from_slice(&header[at..at + 8]);
             u64::from_be_bytes(eight)
         };
-        let tail = bytes.slice(Self::HEADER..);
+        let mut tail = bytes;
+        tail.advance(Self::HEADER);
         let (kind, body) = match header[Self::KIND_AT] {
             Self::PLAIN => (Kind::Plain, tail),
             Self::SEALED => (Kind::Sealed, tail),

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use ring::digest::{SHA256, digest};
+use sha2::{Digest, Sha256};
 
 use super::random::random;
 
@@ -38,11 +38,9 @@ impl Id {
 
     /// What the store sees: SHA-256 of the id, which depends on no secret (R18).
     pub(crate) fn key(&self) -> Key {
-        let mut hash = [0; 32];
-        hash.copy_from_slice(digest(&SHA256, &self.0).as_ref());
         Key {
             tag: [self.0[0], self.0[1]],
-            hash,
+            hash: Sha256::digest(self.0).into(),
         }
     }
 }

@@ -1,10 +1,9 @@
 //! The keys of each purpose, derived from the secret.
 
 use base64_simd::URL_SAFE_NO_PAD as BASE64;
-use ring::{
-    hkdf::{HKDF_SHA256, KeyType, Salt},
-    hmac,
-};
+use hmac::{Hmac, KeyInit, Mac};
+use ring::hkdf::{HKDF_SHA256, KeyType, Salt};
+use sha2::Sha256;
 
 use super::seal::SealKey;
 
@@ -26,8 +25,8 @@ pub(crate) struct Keyring {
 }
 
 struct Keys {
-    sign: hmac::Key,
-    csrf: hmac::Key,
+    sign: HmacKey,
+    csrf: HmacKey,
     seal: SealKey,
 }
 
@@ -52,14 +51,14 @@ impl Keyring {
     }
 
     /// Signs a token.
-    pub(crate) fn sign(&self, message: &[u8]) -> hmac::Tag {
-        hmac::sign(&self.current.sign, message)
+    pub(crate) fn sign(&self, message: &[u8]) -> [u8; 32] {
+        self.current.sign.sign(message)
     }
 
     /// Verifies a token's signature in constant time.
     pub(crate) fn verify(&self, message: &[u8], signature: &[u8]) -> Option<Age> {
         self.all()
-            .find(|(keys, _)| hmac::verify(&keys.sign, message, signature).is_ok())
+            .find(|(keys, _)| keys.sign.verifies(message, signature))
             .map(|(_, age)| age)
     }
 
@@ -76,7 +75,7 @@ impl Keyring {
 
     /// The CSRF token of a session with this seed.
     pub(crate) fn csrf_token(&self, seed: &[u8]) -> String {
-        BASE64.encode_to_string(hmac::sign(&self.current.csrf, seed))
+        BASE64.encode_to_string(self.current.csrf.sign(seed))
     }
 }
 
@@ -84,10 +83,35 @@ impl Keys {
     fn derive(secret: &[u8], cookie_name: &str) -> Self {
         let derive = |purpose| derive(secret, purpose, cookie_name);
         Self {
-            sign: hmac::Key::new(hmac::HMAC_SHA256, &derive("token")),
-            csrf: hmac::Key::new(hmac::HMAC_SHA256, &derive("csrf")),
+            sign: HmacKey::new(&derive("token")),
+            csrf: HmacKey::new(&derive("csrf")),
             seal: SealKey::new(&derive("seal")),
         }
+    }
+}
+
+/// A key of HMAC-SHA256 (RFC 2104), its two blocks hashed already.
+struct HmacKey(Hmac<Sha256>);
+
+impl HmacKey {
+    fn new(key: &[u8; 32]) -> Self {
+        // HMAC fills a short key up with zeros.
+        let mut block = [0; 64];
+        block[..32].copy_from_slice(key);
+        Self(Hmac::new(&block.into()))
+    }
+
+    fn sign(&self, message: &[u8]) -> [u8; 32] {
+        let mut mac = self.0.clone();
+        mac.update(message);
+        mac.finalize().into_bytes().into()
+    }
+
+    /// In constant time.
+    fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
+        let mut mac = self.0.clone();
+        mac.update(message);
+        mac.verify_slice(signature).is_ok()
     }
 }
 

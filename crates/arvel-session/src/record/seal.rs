@@ -8,7 +8,7 @@ use aes::{
     Aes256,
     cipher::{Array, BlockCipherEncrypt, KeyInit},
 };
-use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, Tag, UnboundKey};
 
 use super::random::random;
 
@@ -22,6 +22,8 @@ pub(crate) struct SealKey {
 impl SealKey {
     /// Where the plaintext begins in a buffer that is to be sealed.
     pub(crate) const NONCE: usize = 24;
+    /// How long the tag behind the ciphertext is.
+    pub(crate) const TAG: usize = 16;
 
     pub(crate) fn new(key: &[u8; 32]) -> Self {
         let cipher = Aes256::new(&Array::from(*key));
@@ -41,17 +43,16 @@ impl SealKey {
     pub(crate) fn seal(&self, associated: &[u8], buffer: &mut Vec<u8>) {
         let nonce: [u8; Self::NONCE] = random();
         buffer[..Self::NONCE].copy_from_slice(&nonce);
-        let Some((key, nonce)) = self.message_key(&nonce) else {
-            unreachable!("the key's length is fixed");
-        };
-        let sealed = key.seal_in_place_separate_tag(
-            nonce,
-            Aad::from(associated),
-            &mut buffer[Self::NONCE..],
-        );
+        let sealed = UnboundKey::new(&AES_256_GCM, &self.message_key(&nonce)).and_then(|key| {
+            LessSafeKey::new(key).seal_in_place_separate_tag(
+                message_nonce(&nonce),
+                Aad::from(associated),
+                &mut buffer[Self::NONCE..],
+            )
+        });
         // It fails for more than 64 GiB, which no store takes.
         let Ok(tag) = sealed else {
-            unreachable!("no session is that long");
+            unreachable!("the key's length is fixed, and no session is that long");
         };
         buffer.extend_from_slice(tag.as_ref());
     }
@@ -59,33 +60,48 @@ impl SealKey {
     /// What was sealed, or `None` when it was not sealed with this key and `associated`, or has been changed.
     pub(crate) fn open(&self, associated: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
         let (nonce, ciphertext) = sealed.split_first_chunk::<{ Self::NONCE }>()?;
-        let (key, nonce) = self.message_key(nonce)?;
+        let (ciphertext, tag) = ciphertext.split_last_chunk::<{ Self::TAG }>()?;
+        // As long as it has to be, so that it becomes `Bytes` as it is.
         let mut buffer = ciphertext.to_vec();
-        let length = key
-            .open_in_place(nonce, Aad::from(associated), &mut buffer)
-            .ok()?
-            .len();
-        buffer.truncate(length);
+        // The key is large: made where it is used, it is not moved about.
+        let key = UnboundKey::new(&AES_256_GCM, &self.message_key(nonce)).ok()?;
+        LessSafeKey::new(key)
+            .open_in_place_separate_tag(
+                message_nonce(nonce),
+                Aad::from(associated),
+                Tag::from(*tag),
+                &mut buffer,
+                0..,
+            )
+            .ok()?;
         Some(buffer)
     }
 
-    fn message_key(&self, nonce: &[u8; Self::NONCE]) -> Option<(LessSafeKey, Nonce)> {
-        let mut key = [0; 32];
-        for (half, counter) in key.chunks_exact_mut(16).zip(1..) {
+    /// The key of the message with this nonce.
+    fn message_key(&self, nonce: &[u8; Self::NONCE]) -> [u8; 32] {
+        let mut blocks = [1, 2].map(|counter| {
             let mut block = [0; 16];
             block[..4].copy_from_slice(&[0, counter, b'X', 0]);
             block[4..].copy_from_slice(&nonce[..12]);
             for (byte, mask) in block.iter_mut().zip(self.subkey) {
                 *byte ^= mask;
             }
-            let mut block = Array::from(block);
-            self.cipher.encrypt_block(&mut block);
-            half.copy_from_slice(&block);
-        }
-        let key = UnboundKey::new(&AES_256_GCM, &key).ok()?;
-        let nonce = Nonce::try_assume_unique_for_key(&nonce[12..]).ok()?;
-        Some((LessSafeKey::new(key), nonce))
+            Array::from(block)
+        });
+        // Both in one call: each call prepares the key for the widest registers that there are.
+        self.cipher.encrypt_blocks(&mut blocks);
+        let mut key = [0; 32];
+        key[..16].copy_from_slice(&blocks[0]);
+        key[16..].copy_from_slice(&blocks[1]);
+        key
     }
+}
+
+/// What of a nonce the message's cipher sees.
+fn message_nonce(nonce: &[u8; SealKey::NONCE]) -> Nonce {
+    let mut half = [0; 12];
+    half.copy_from_slice(&nonce[12..]);
+    Nonce::assume_unique_for_key(half)
 }
 
 #[cfg(test)]
@@ -94,9 +110,10 @@ mod tests {
     use crate::record::id::to_hex;
 
     fn seal_with(key: u8, nonce: &[u8; 24], associated: &[u8], plaintext: &[u8]) -> String {
-        let (key, nonce) = SealKey::new(&[key; 32]).message_key(nonce).unwrap();
+        let key = SealKey::new(&[key; 32]).message_key(nonce);
+        let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &key).unwrap());
         let mut buffer = plaintext.to_vec();
-        key.seal_in_place_append_tag(nonce, Aad::from(associated), &mut buffer)
+        key.seal_in_place_append_tag(message_nonce(nonce), Aad::from(associated), &mut buffer)
             .unwrap();
         to_hex(&buffer)
     }

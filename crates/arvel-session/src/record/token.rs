@@ -54,7 +54,7 @@ impl Token {
         bytes[1..ID].copy_from_slice(&self.issued.to_be_bytes());
         bytes[ID..SIGNATURE].copy_from_slice(self.id.as_bytes());
         let signature = keys.sign(&bytes[..SIGNATURE]);
-        bytes[SIGNATURE..].copy_from_slice(signature.as_ref());
+        bytes[SIGNATURE..].copy_from_slice(&signature);
         BASE64.encode_to_string(bytes)
     }
 

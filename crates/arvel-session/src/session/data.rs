@@ -15,7 +15,7 @@ use super::{
     key::{AsKey, KeyName},
     state::{Home, Phase, State},
 };
-use crate::Result;
+use crate::{Result, lifecycle::Opened};
 
 /// The session of one request.
 ///
@@ -60,6 +60,14 @@ impl SessionData {
                 home,
             }),
         }
+    }
+
+    /// The session that a request begins with.
+    pub(crate) fn open(opened: &mut Opened, home: Arc<dyn Home>) -> Self {
+        // Filled where it stays: it is large.
+        let session = Self::new(State::default(), home);
+        session.state().open(opened);
+        session
     }
 
     /// The state, for the middleware: not an access of the handler's.

@@ -80,7 +80,7 @@ impl Draft {
             }
             Op::Add { key, amount } => {
                 let sum = super::journal::add(key, self.data(key), *amount)?;
-                self.set(key, &sum.to_string().into());
+                self.set(key, &itoa::Buffer::new().format(sum).into());
             }
             Op::Update { key, change } => {
                 let value = change(self.data(key))?;
@@ -149,9 +149,7 @@ impl Draft {
         if let Some(changed) = find(&self.data, key) {
             return changed.as_ref().map(|json| json.as_bytes());
         }
-        self.base_data()
-            .find(|entry| entry.key == key)
-            .map(|entry| entry.value)
+        self.base.as_ref().filter(|_| !self.flushed)?.get(key)
     }
 
     /// All stored keys and values, readable flash aside.
@@ -160,11 +158,13 @@ impl Draft {
             .base_data()
             .filter(|entry| self.data.is_empty() || find(&self.data, entry.key).is_none())
             .map(|entry| (entry.key, entry.value));
-        let changed = self
-            .data
+        unchanged.chain(self.changed_data())
+    }
+
+    fn changed_data(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.data
             .iter()
-            .filter_map(|(key, value)| Some((&**key, value.as_ref()?.as_bytes())));
-        unchanged.chain(changed)
+            .filter_map(|(key, value)| Some((&**key, value.as_ref()?.as_bytes())))
     }
 
     /// What the next request will be able to read once.
@@ -204,6 +204,17 @@ impl Draft {
         self.base.as_ref()
     }
 
+    /// Whether an entry of the base is stored again as it is.
+    fn stays(&self, entry: &Entry<'_>, age: bool) -> bool {
+        match entry.birth {
+            None => self.data.is_empty() || find(&self.data, entry.key).is_none(),
+            Some(_) => {
+                let aged = age && self.has_seen(entry);
+                !aged && find(&self.flash, entry.key).is_none()
+            }
+        }
+    }
+
     /// The body to store as `revision`, behind `room` bytes for the seal's nonce; `age` consumes the flash that was seen.
     pub(crate) fn encode(
         &self,
@@ -218,18 +229,16 @@ impl Draft {
             .map(|(key, value)| 16 + key.len() + value.as_ref().map_or(0, |value| value.len()));
         let capacity = self.base.as_ref().map_or(64, Body::len) + changed.sum::<usize>() + 64;
         let mut writer = BodyWriter::new(room, capacity, meta, self.user());
-        for (key, value) in self.all_data() {
+        if let Some(base) = self.base.as_ref().filter(|_| !self.flushed) {
+            base.pieces(|entry| self.stays(entry, age))
+                .for_each(|piece| writer.piece(piece));
+        }
+        for (key, value) in self.changed_data() {
             writer.entry(Entry {
                 birth: None,
                 key,
                 value,
             });
-        }
-        for entry in self.base_flash() {
-            let aged = age && self.has_seen(&entry);
-            if !aged && find(&self.flash, entry.key).is_none() {
-                writer.entry(entry);
-            }
         }
         for (key, value) in self.next_flash() {
             writer.entry(Entry {

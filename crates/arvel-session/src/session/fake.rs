@@ -13,8 +13,7 @@ use super::{
 use crate::{
     Result, Time,
     engine::Engine,
-    lifecycle::Opened,
-    record::{Body, BodyWriter, Entry, Keyring, Meta, Revision},
+    record::{Body, BodyWriter, Earlier, Entry, Keyring, Meta, Revision},
     store::Reply,
 };
 
@@ -138,17 +137,16 @@ fn fake(entries: &[Entry<'_>]) -> SessionData {
         created: Time::from_millis(0),
         serial: 0,
         seed: [0; 16],
-        earlier: Vec::new(),
+        earlier: Earlier::default(),
     };
     let mut writer = BodyWriter::new(0, 64, &meta, None);
     for entry in entries {
         writer.entry(*entry);
     }
-    let opened = Opened {
-        body: Body::parse(writer.finish()),
-        ..Opened::default()
-    };
-    let mut state = State::new(opened, Time::from_millis(0));
+    let mut state = State::default();
+    if let Some(body) = Body::parse(writer.finish()) {
+        state.begin(body);
+    }
     state.phase = Phase::Fake;
     SessionData::new(state, Arc::new(Nowhere))
 }

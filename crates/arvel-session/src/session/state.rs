@@ -1,6 +1,6 @@
 //! The state behind a handle.
 
-use std::{sync::Arc, task::Waker};
+use std::{mem::take, sync::Arc, task::Waker};
 
 use super::{
     SessionData,
@@ -93,17 +93,21 @@ struct Gone {
 }
 
 impl State {
-    pub(crate) fn new(opened: Opened, now: Time) -> Self {
-        let seen = opened.body.as_ref().and_then(seen);
-        Self {
-            draft: Draft::new(opened.body.clone(), seen.clone()),
-            opened: opened.body,
-            seen,
-            origin: opened.origin,
-            chains: opened.chains,
-            opened_at: now,
-            ..Self::default()
+    /// Begins with what was loaded.
+    pub(crate) fn open(&mut self, opened: &mut Opened) {
+        if let Origin::Live(live) = &opened.origin {
+            self.begin(live.body.clone());
         }
+        self.origin = take(&mut opened.origin);
+        self.chains = take(&mut opened.chains);
+        self.opened_at = opened.at;
+    }
+
+    /// Shows this body, and goes on from it.
+    pub(super) fn begin(&mut self, body: Body) {
+        self.seen = seen(&body);
+        self.draft = Draft::new(Some(body.clone()), self.seen.clone());
+        self.opened = Some(body);
     }
 
     /// Applies an operation and notes it; on an error nothing has changed.

@@ -279,6 +279,16 @@ impl<T> Reply<T> {
     }
 }
 
+impl<T> Reply<T> {
+    /// The answer, if it is there without waiting.
+    pub(crate) fn take_ready(&mut self) -> Option<Result<T>> {
+        match &mut self.0 {
+            Inner::Ready(answer) => answer.take(),
+            Inner::Later(_) => None,
+        }
+    }
+}
+
 // Nothing in it is pinned by its address: the future is in a box of its own.
 impl<T> Unpin for Reply<T> {}
 

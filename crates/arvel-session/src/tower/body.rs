@@ -33,7 +33,8 @@ pin_project! {
     #[derive(Debug)]
     enum Kind<B> {
         Plain { #[pin] body: B },
-        Watched { #[pin] body: B, watch: Watch },
+        // Boxed, so that the others are no larger than the body that they carry.
+        Watched { #[pin] body: B, watch: Box<Watch> },
         Text { text: Option<Bytes> },
     }
 }
@@ -65,7 +66,10 @@ impl<B> SessionBody<B> {
             ended: false,
         };
         Self {
-            kind: Kind::Watched { body, watch },
+            kind: Kind::Watched {
+                body,
+                watch: Box::new(watch),
+            },
         }
     }
 

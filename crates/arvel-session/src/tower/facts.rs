@@ -1,12 +1,18 @@
 //! What the middleware remembers of a request while the handler has it.
 
-use http::{HeaderMap, Method, StatusCode, request::Parts};
+use std::mem::swap;
+
+use http::{
+    Extensions, HeaderMap, HeaderName, Method, Request, StatusCode, header::USER_AGENT,
+    request::Parts,
+};
 
 use super::layer::Shared;
+use crate::store::Columns;
 
 /// The header fields of Fetch Metadata that tell a page from what is fetched for one.
-const MODE: &str = "sec-fetch-mode";
-const PURPOSE: &str = "sec-purpose";
+const MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+const PURPOSE: HeaderName = HeaderName::from_static("sec-purpose");
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Facts {
@@ -18,18 +24,29 @@ pub(super) struct Facts {
 }
 
 impl Facts {
-    pub(super) fn of(shared: &Shared, parts: &Parts) -> Self {
-        let is_head = parts.method == Method::HEAD;
+    /// Only what a session that exists can be about is looked for.
+    pub(super) fn of<B>(shared: &Shared, request: &mut Request<B>, live: bool) -> Self {
+        let is_head = *request.method() == Method::HEAD;
+        if !live {
+            return Self {
+                is_head,
+                navigation: true,
+                unseen: is_head,
+            };
+        }
+        let headers = request.headers();
+        let navigation = match headers.get(&MODE) {
+            None => true,
+            Some(mode) => mode.as_bytes().eq_ignore_ascii_case(b"navigate"),
+        };
+        let is_prefetch = *request.method() == Method::GET && is_prefetch(headers);
         let keeps = shared.hooks.keep_flash.as_ref();
         Self {
             is_head,
-            navigation: match parts.headers.get(MODE) {
-                None => true,
-                Some(mode) => mode.as_bytes().eq_ignore_ascii_case(b"navigate"),
-            },
+            navigation,
             unseen: is_head
-                || (parts.method == Method::GET && is_prefetch(&parts.headers))
-                || keeps.is_some_and(|keeps| keeps(parts)),
+                || is_prefetch
+                || keeps.is_some_and(|keeps| show(request, |head| keeps(head))),
         }
     }
 
@@ -43,11 +60,56 @@ impl Facts {
 /// `Sec-Purpose` is a list whose items may have parameters: `prefetch;prerender`.
 fn is_prefetch(headers: &HeaderMap) -> bool {
     headers
-        .get_all(PURPOSE)
+        .get_all(&PURPOSE)
         .iter()
         .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
         .filter_map(|item| item.split(|byte| *byte == b';').next())
         .any(|item| item.trim_ascii().eq_ignore_ascii_case(b"prefetch"))
+}
+
+/// Shows a request's head to a hook of the application's.
+pub(super) fn show<B, T>(request: &mut Request<B>, hook: impl FnOnce(&Parts) -> T) -> T {
+    // Swapped out and in again: to move a whole request would cost all those that have no hook.
+    let mut head = Request::new(());
+    swap_heads(request, &mut head);
+    let (parts, ()) = head.into_parts();
+    let answer = hook(&parts);
+    swap_heads(request, &mut Request::from_parts(parts, ()));
+    answer
+}
+
+fn swap_heads<A, B>(one: &mut Request<A>, other: &mut Request<B>) {
+    swap(one.method_mut(), other.method_mut());
+    swap(one.uri_mut(), other.uri_mut());
+    swap(one.version_mut(), other.version_mut());
+    swap(one.headers_mut(), other.headers_mut());
+    swap(one.extensions_mut(), other.extensions_mut());
+}
+
+/// What a table shows about the request.
+pub(super) fn columns<B>(shared: &Shared, request: &mut Request<B>) -> Columns {
+    let agent = request.headers().get(USER_AGENT);
+    let agent = agent.map(|agent| String::from_utf8_lossy(agent.as_bytes()).into());
+    Columns {
+        user: None,
+        ip: match &shared.hooks.client_ip {
+            Some(client_ip) => show(request, |head| client_ip(head)),
+            None => peer(request.extensions()),
+        },
+        agent,
+    }
+}
+
+#[cfg(feature = "axum")]
+fn peer(extensions: &Extensions) -> Option<std::net::IpAddr> {
+    use axum::extract::ConnectInfo;
+    let peer = extensions.get::<ConnectInfo<std::net::SocketAddr>>();
+    peer.map(|ConnectInfo(address)| address.ip().to_canonical())
+}
+
+#[cfg(not(feature = "axum"))]
+fn peer(_: &Extensions) -> Option<std::net::IpAddr> {
+    None
 }
 
 #[cfg(test)]
@@ -66,7 +128,7 @@ mod tests {
             ("prefetching", false),
         ] {
             let mut headers = HeaderMap::new();
-            headers.insert(PURPOSE, HeaderValue::from_static(purpose));
+            headers.insert(&PURPOSE, HeaderValue::from_static(purpose));
             assert_eq!(is_prefetch(&headers), expected, "{purpose}");
         }
         assert!(!is_prefetch(&HeaderMap::new()));

@@ -12,14 +12,17 @@ use http_body::Body;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::{body::SessionBody, facts::Facts, head, layer::Shared};
+use super::{
+    body::SessionBody,
+    facts::{Facts, columns},
+    head,
+    layer::Shared,
+};
 use crate::{
-    Clock, Error, Result, SessionData,
+    Error, Result, SessionData,
     engine::{CommitRun, Run},
-    lifecycle::{CookieChange, Moment, Open},
+    lifecycle::{CookieChange, Moment, Open, Opened, Origin},
     observe,
-    session::State,
-    store::Columns,
 };
 
 pin_project! {
@@ -37,8 +40,7 @@ pin_project! {
     #[project = Project]
     enum Stage<S, B, R, F> {
         Opening {
-            entry: Option<Entry<S, B>>,
-            open: Run<Open>,
+            opening: Option<Box<Opening<S, B>>>,
         },
         Handling {
             #[pin]
@@ -56,18 +58,17 @@ pin_project! {
             handler: F,
         },
         Refused {
-            error: Option<Error>,
+            error: Option<Refusal>,
         },
     }
 }
 
-/// A request on its way in.
-struct Entry<S, B> {
-    shared: Arc<Shared>,
-    facts: Facts,
-    columns: Columns,
-    request: Request<B>,
-    inner: S,
+/// A request whose session the store keeps waiting for. Boxed, so that the others are small.
+pub(super) struct Opening<S, B> {
+    pub(super) shared: Arc<Shared>,
+    pub(super) request: Request<B>,
+    pub(super) open: Box<Run<Open>>,
+    pub(super) inner: S,
 }
 
 /// A request that has its session.
@@ -82,24 +83,18 @@ struct Exit {
     facts: Facts,
 }
 
+/// Why there is no session, and where one failed, its layer.
+struct Refusal {
+    error: Error,
+    shared: Option<Arc<Shared>>,
+}
+
 impl<S: Service<Request<B>>, B, R> ResponseFuture<S, B, R> {
-    pub(super) fn open(
-        shared: Arc<Shared>,
-        open: Run<Open>,
-        facts: Facts,
-        columns: Columns,
-        request: Request<B>,
-        inner: S,
-    ) -> Self {
-        let entry = Some(Entry {
-            shared,
-            facts,
-            columns,
-            request,
-            inner,
-        });
+    pub(super) fn open(opening: Opening<S, B>) -> Self {
         Self {
-            stage: Stage::Opening { entry, open },
+            stage: Stage::Opening {
+                opening: Some(Box::new(opening)),
+            },
         }
     }
 
@@ -109,29 +104,59 @@ impl<S: Service<Request<B>>, B, R> ResponseFuture<S, B, R> {
         }
     }
 
+    /// The layer is at fault.
     pub(super) fn refuse(error: Error) -> Self {
+        observe::refused(&error);
+        Self::fail(error, None)
+    }
+
+    /// The store is at fault: the handler does not run (R2).
+    pub(super) fn fail(error: Error, shared: Option<Arc<Shared>>) -> Self {
         Self {
-            stage: Stage::Refused { error: Some(error) },
+            stage: Stage::Refused {
+                error: Some(Refusal { error, shared }),
+            },
+        }
+    }
+
+    /// Gives the request its session and hands it on.
+    #[inline]
+    pub(super) fn enter(
+        shared: Arc<Shared>,
+        opened: &mut Opened,
+        mut request: Request<B>,
+        inner: &mut S,
+    ) -> Self {
+        let live = matches!(opened.origin, Origin::Live(_));
+        let facts = Facts::of(&shared, &mut request, live);
+        let session = SessionData::open(opened, shared.home.clone());
+        if shared.engine.cx.capabilities.columns {
+            session.state().columns = columns(&shared, &mut request);
+        }
+        request.extensions_mut().insert(session.clone());
+        let visit = Visit {
+            exit: Exit { shared, facts },
+            session,
+        };
+        Self {
+            stage: Stage::Handling {
+                handler: inner.call(request),
+                visit: Some(visit),
+            },
         }
     }
 }
 
-impl<S: Service<Request<B>>, B> Entry<S, B> {
-    /// Gives the request its session and hands it on.
-    fn enter(mut self, opened: crate::lifecycle::Opened) -> (S::Future, Visit) {
-        let now = self.shared.engine.clock.now();
-        let mut state = State::new(opened, now);
-        state.columns = self.columns;
-        let session = SessionData::new(state, self.shared.home.clone());
-        self.request.extensions_mut().insert(session.clone());
-        let visit = Visit {
-            exit: Exit {
-                shared: self.shared,
-                facts: self.facts,
-            },
-            session,
-        };
-        (self.inner.call(self.request), visit)
+impl<S: Service<Request<B>>, B> Opening<S, B> {
+    /// The store has answered.
+    fn enter<R>(mut self, opened: Result<()>) -> ResponseFuture<S, B, R> {
+        match opened {
+            Ok(()) => {
+                let opened = &mut self.open.machine.opened;
+                ResponseFuture::enter(self.shared, opened, self.request, &mut self.inner)
+            }
+            Err(error) => ResponseFuture::fail(error, Some(self.shared)),
+        }
     }
 }
 
@@ -144,10 +169,23 @@ impl Exit {
         CommitRun::new(self.shared.engine.clone(), session, moment)
     }
 
+    /// The session, and what the commit has to say about its cookie.
+    fn poll_commit(
+        &self,
+        commit: &mut CommitRun,
+        cx: &mut Context<'_>,
+    ) -> Poll<(SessionData, Result<CookieChange>)> {
+        let committed = ready!(Pin::new(&mut *commit).poll(cx));
+        match commit.take_session() {
+            Some(session) => Poll::Ready((session, committed)),
+            None => Poll::Pending,
+        }
+    }
+
     fn finish<R: Body<Data = Bytes>>(
         &self,
         session: SessionData,
-        response: Response<R>,
+        mut response: Response<R>,
         committed: Result<CookieChange>,
     ) -> Response<SessionBody<R>> {
         // We hold one; whoever else does may still read and write.
@@ -162,14 +200,14 @@ impl Exit {
             // What `save` has stored is stored, so its id is sent all the same.
             Err(error) => return head::failure(Some(&self.shared), error, &before),
         };
-        let (mut parts, body) = response.into_parts();
-        head::finish(&mut parts.headers, &self.shared, &change, read);
-        let body = if shared && !self.facts.is_head && !body.is_end_stream() {
-            SessionBody::watched(body, self.shared.engine.clone(), session)
-        } else {
-            SessionBody::plain(body)
-        };
-        Response::from_parts(parts, body)
+        head::finish(response.headers_mut(), &self.shared, &change, read);
+        response.map(|body| {
+            if shared && !self.facts.is_head && !body.is_end_stream() {
+                SessionBody::watched(body, self.shared.engine.clone(), session)
+            } else {
+                SessionBody::plain(body)
+            }
+        })
     }
 }
 
@@ -184,23 +222,15 @@ where
         let mut stage = self.project().stage;
         loop {
             let next = match stage.as_mut().project() {
-                Project::Opening { entry, open } => {
-                    let opened = ready!(Pin::new(open).poll(cx));
-                    let Some(entry) = entry.take() else {
+                Project::Opening { opening } => {
+                    let Some(waiting) = opening else {
                         return Poll::Pending;
                     };
-                    match opened {
-                        Ok(opened) => {
-                            let (handler, visit) = entry.enter(opened);
-                            let visit = Some(visit);
-                            Stage::Handling { handler, visit }
-                        }
-                        Err(error) => {
-                            let shared = Some(&*entry.shared);
-                            let response = head::failure(shared, error, &CookieChange::Nothing);
-                            return Poll::Ready(Ok(response));
-                        }
-                    }
+                    let opened = ready!(Pin::new(&mut waiting.open).poll(cx));
+                    let Some(waiting) = opening.take() else {
+                        return Poll::Pending;
+                    };
+                    waiting.enter(opened).stage
                 }
                 Project::Handling { handler, visit } => {
                     // An error of the handler's is not ours to answer: nothing is committed.
@@ -208,10 +238,16 @@ where
                     let Some(Visit { exit, session }) = visit.take() else {
                         return Poll::Pending;
                     };
-                    Stage::Committing {
-                        commit: exit.commit(session, &response),
-                        response: Some(response),
-                        exit,
+                    let mut commit = exit.commit(session, &response);
+                    match exit.poll_commit(&mut commit, cx) {
+                        Poll::Ready((session, committed)) => {
+                            return Poll::Ready(Ok(exit.finish(session, response, committed)));
+                        }
+                        Poll::Pending => Stage::Committing {
+                            commit,
+                            response: Some(response),
+                            exit,
+                        },
                     }
                 }
                 Project::Committing {
@@ -219,9 +255,8 @@ where
                     response,
                     exit,
                 } => {
-                    let committed = ready!(Pin::new(&mut *commit).poll(cx));
-                    let (Some(response), Some(session)) = (response.take(), commit.take_session())
-                    else {
+                    let (session, committed) = ready!(exit.poll_commit(commit, cx));
+                    let Some(response) = response.take() else {
                         return Poll::Pending;
                     };
                     return Poll::Ready(Ok(exit.finish(session, response, committed)));
@@ -231,11 +266,11 @@ where
                     return Poll::Ready(Ok(response.map(SessionBody::plain)));
                 }
                 Project::Refused { error } => {
-                    let Some(error) = error.take() else {
+                    let Some(Refusal { error, shared }) = error.take() else {
                         return Poll::Pending;
                     };
-                    observe::refused(&error);
-                    let response = head::failure(None, error, &CookieChange::Nothing);
+                    let shared = shared.as_deref();
+                    let response = head::failure(shared, error, &CookieChange::Nothing);
                     return Poll::Ready(Ok(response));
                 }
             };

@@ -11,8 +11,13 @@ use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
-use super::{body::SessionBody, facts::Facts, future::ResponseFuture, layer::Shared};
-use crate::{Error, ErrorKind, Result, SessionData, cookie, store::Columns};
+use super::{
+    body::SessionBody,
+    facts::show,
+    future::{Opening as Waiting, ResponseFuture},
+    layer::Shared,
+};
+use crate::{Error, ErrorKind, Result, SessionData, cookie, engine::Opening, lifecycle::Opened};
 
 /// Applies sessions to the service inside; made by [`StartSession`](crate::StartSession).
 #[derive(Clone)]
@@ -40,30 +45,41 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
-        // The service that was polled ready is the one to call; the clone takes its place.
-        let clone = self.inner.clone();
-        let mut inner = mem::replace(&mut self.inner, clone);
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let shared = match &self.shared {
             Ok(shared) => shared,
             Err(error) => return ResponseFuture::refuse(error.clone()),
         };
         if let Some(outer) = request.extensions().get::<SessionData>() {
             return match check_outer(outer, shared) {
-                Ok(()) => ResponseFuture::pass(inner.call(request)),
+                Ok(()) => ResponseFuture::pass(self.inner.call(request)),
                 Err(error) => ResponseFuture::refuse(error),
             };
         }
-        let (parts, body) = request.into_parts();
-        if shared.hooks.skip.as_ref().is_some_and(|skip| skip(&parts)) {
-            return ResponseFuture::pass(inner.call(Request::from_parts(parts, body)));
+        let skip = shared.hooks.skip.as_ref();
+        if skip.is_some_and(|skip| show(&mut request, |head| skip(head))) {
+            return ResponseFuture::pass(self.inner.call(request));
         }
-        let facts = Facts::of(shared, &parts);
-        let values = cookie::values(&parts.headers, shared.cookie.name());
-        let open = shared.engine.open(values);
-        let columns = columns(shared, &parts);
-        let request = Request::from_parts(parts, body);
-        ResponseFuture::open(shared.clone(), open, facts, columns, request, inner)
+        let values = cookie::values(request.headers(), shared.cookie.name());
+        let mut opened = Opened::default();
+        match shared.engine.open(values, &mut opened) {
+            // Nothing to wait for: the service that was polled ready is called as it is.
+            Opening::Done(Ok(())) => {
+                ResponseFuture::enter(shared.clone(), &mut opened, request, &mut self.inner)
+            }
+            Opening::Done(Err(error)) => ResponseFuture::fail(error, Some(shared.clone())),
+            Opening::Waiting(open) => {
+                // The service that was polled ready is the one to call; the clone takes its place.
+                let clone = self.inner.clone();
+                let inner = mem::replace(&mut self.inner, clone);
+                ResponseFuture::open(Waiting {
+                    shared: shared.clone(),
+                    request,
+                    open,
+                    inner,
+                })
+            }
+        }
     }
 }
 
@@ -76,34 +92,6 @@ fn check_outer(outer: &SessionData, shared: &Shared) -> Result<()> {
         ErrorKind::Layer,
         "StartSession stands twice in front of this handler, with different stores or cookie names",
     ))
-}
-
-/// What a table shows about the request, where the store has one.
-fn columns(shared: &Shared, parts: &http::request::Parts) -> Columns {
-    if !shared.engine.cx.capabilities.columns {
-        return Columns::default();
-    }
-    let agent = parts.headers.get(http::header::USER_AGENT);
-    Columns {
-        user: None,
-        ip: match &shared.hooks.client_ip {
-            Some(client_ip) => client_ip(parts),
-            None => peer(parts),
-        },
-        agent: agent.map(|agent| String::from_utf8_lossy(agent.as_bytes()).into()),
-    }
-}
-
-#[cfg(feature = "axum")]
-fn peer(parts: &http::request::Parts) -> Option<std::net::IpAddr> {
-    use axum::extract::ConnectInfo;
-    let peer = parts.extensions.get::<ConnectInfo<std::net::SocketAddr>>();
-    peer.map(|ConnectInfo(address)| address.ip().to_canonical())
-}
-
-#[cfg(not(feature = "axum"))]
-fn peer(_: &http::request::Parts) -> Option<std::net::IpAddr> {
-    None
 }
 
 impl<S: std::fmt::Debug> std::fmt::Debug for SessionService<S> {

@@ -154,9 +154,7 @@ impl Ghost {
                 Kind::Regenerated(new) => (Some(key), new, key, write),
                 Kind::Destroyed => return Ok(()),
             },
-            Ask::Replace {
-                old, new, write, ..
-            } => (Some(old), *new, new, write),
+            Ask::Replace(ask) => (Some(&ask.old), ask.new, &ask.new, &ask.write),
             Ask::Load(_) | Ask::Read(_) | Ask::Touch(..) | Ask::Queue(_) => return Ok(()),
         };
         let revision = |shelf: &Shelf| shelf.0.get(at).map(|there| there.revision);

@@ -179,7 +179,11 @@ impl Request {
             .iter()
             .map(|value| Token::decode(value.as_bytes(), &cx.keys));
         self.sent = tokens.map(|token| token.unwrap().id.key()).collect();
-        let open = Open::new(cx, jar.iter().map(String::as_bytes));
+        let mut open = Open::default();
+        let mut values = jar.iter().map(String::as_bytes);
+        if let Some(first) = values.next() {
+            open.read(cx, first, values);
+        }
         self.open(cx, now, Box::new(open), None)
     }
 
@@ -206,8 +210,8 @@ impl Request {
         let error = Error::new(ErrorKind::Timeout, "the deadline has passed");
         match std::mem::replace(&mut self.progress, Progress::Handling) {
             Progress::Opening(mut open, _) => match open.give_up(cx, error) {
-                Ok(opened) => {
-                    self.opened(opened, now);
+                Ok(()) => {
+                    self.opened(open.opened);
                     Halt::Opened
                 }
                 Err(_) => Halt::Refused,
@@ -232,21 +236,22 @@ impl Request {
                 self.progress = Progress::Opening(open, Box::new(ask));
                 Halt::Asked
             }
-            Step::Done(Ok(opened)) => {
-                self.opened(opened, now);
+            Step::Done(Ok(())) => {
+                self.opened(open.opened);
                 Halt::Opened
             }
             Step::Done(Err(_)) => Halt::Refused,
         }
     }
 
-    fn opened(&mut self, opened: Opened, now: Time) {
+    fn opened(&mut self, mut opened: Opened) {
         if let Origin::Live(live) = &opened.origin {
             self.own = Some(live.key);
             self.base = Contents::of(&live.body);
             self.shown = self.base.flash.clone();
         }
-        self.state = State::new(opened, now);
+        self.state = State::default();
+        self.state.open(&mut opened);
     }
 
     /// Runs the next part of the handler.
@@ -281,7 +286,17 @@ impl Request {
     pub(super) fn commit(&mut self, cx: &Context, now: Time) -> Halt {
         self.remember(now);
         let moment = self.moment();
-        let work = Work::take(&mut self.state, cx, now, moment);
+        if cx.is_clean(&self.state, moment) {
+            let unchanged = Committed {
+                outcome: Outcome::Unchanged,
+                cookie: CookieChange::Nothing,
+                stored: None,
+            };
+            let commit = Box::new(Commit::new(Work::default()));
+            return self.committed(cx, Ok(unchanged), commit);
+        }
+        let shared = moment == Moment::Save;
+        let work = Work::take(&mut self.state, cx, now, moment, shared);
         self.run(cx, now, Box::new(Commit::new(work)), None)
     }
 

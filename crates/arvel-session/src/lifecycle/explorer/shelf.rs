@@ -18,16 +18,10 @@ impl Shelf {
             Ask::Save(key, expect, write) => {
                 Answer::Saved(Ok(self.put(*key, *expect, &write.record)))
             }
-            Ask::Replace {
-                old,
-                expect,
-                marker,
-                new,
-                write,
-            } => {
-                let saved = self.put(*old, Expect::Revision(*expect), marker);
+            Ask::Replace(ask) => {
+                let saved = self.put(ask.old, Expect::Revision(ask.expect), &ask.marker);
                 if matches!(saved, Saved::Done) {
-                    self.0.insert(*new, write.record.clone());
+                    self.0.insert(ask.new, ask.write.record.clone());
                 }
                 Answer::Saved(Ok(saved))
             }

@@ -43,8 +43,8 @@ impl Letters {
             Ask::Save(key, Expect::Revision(_), write) => {
                 format!("save {} = {}", self.of(*key), self.record(&write.record))
             }
-            Ask::Replace { old, new, .. } => {
-                format!("replace {} by {}", self.of(*old), self.of(*new))
+            Ask::Replace(ask) => {
+                format!("replace {} by {}", self.of(ask.old), self.of(ask.new))
             }
             Ask::Touch(key, _) => format!("touch {}", self.of(*key)),
             Ask::Read(_) | Ask::Queue(_) => format!("{ask:?}"),

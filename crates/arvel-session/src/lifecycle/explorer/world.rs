@@ -175,10 +175,10 @@ impl World {
             Ask::Load(_) | Ask::Read(_) | Ask::Queue(_) => &[Answered, Refused],
             Ask::Touch(..) if self.delayed.is_none() => &[Answered, Delayed],
             Ask::Touch(..) => &[Answered, Refused],
-            Ask::Save(..) | Ask::Replace { .. } if self.delayed.is_none() => {
+            Ask::Save(..) | Ask::Replace(_) if self.delayed.is_none() => {
                 &[Answered, Lost, Delayed, Deserted, DesertedEarly]
             }
-            Ask::Save(..) | Ask::Replace { .. } => &[Answered, Lost, Refused, Deserted],
+            Ask::Save(..) | Ask::Replace(_) => &[Answered, Lost, Refused, Deserted],
         }
     }
 
@@ -343,7 +343,7 @@ impl World {
                 request.acked.push(Acked { parts, key });
                 request.carried.push(key);
                 request.own = Some(key);
-                request.base = contents(cx, &key, &stored.record);
+                request.base = contents(cx, &key, &stored.write.record);
             }
             _ => {}
         }
@@ -363,7 +363,7 @@ fn no_answer(ask: &Ask) -> Answer {
     let error = Error::new(ErrorKind::Store, "no answer");
     match ask {
         Ask::Load(_) | Ask::Read(_) => Answer::Loaded(Err(error)),
-        Ask::Save(..) | Ask::Replace { .. } => Answer::Saved(Err(error)),
+        Ask::Save(..) | Ask::Replace(_) => Answer::Saved(Err(error)),
         Ask::Touch(..) => Answer::Touched(Err(error)),
         Ask::Queue(_) => Answer::Queued,
     }
