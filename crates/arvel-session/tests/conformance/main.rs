@@ -149,6 +149,9 @@ fn a_failed_check_panics() {
     conformance::test("capabilities_do_not_change", Opener::private(closed));
 }
 
+/// How often a fault that was not caught is looked for again.
+const TRIES: usize = 5;
+
 /// Every fault is caught by the checks that are meant to catch it, and every check is meant for some fault.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_fault_is_caught_and_every_check_catches_one() {
@@ -158,9 +161,16 @@ async fn every_fault_is_caught_and_every_check_catches_one() {
         let places = places.clone();
         runs.spawn(async move {
             let _place = places.acquire().await.unwrap();
-            let report = run(&opener).await;
-            let caught_by: BTreeSet<_> = report.failed().collect();
-            (fault, meant.split(' ').collect::<Vec<_>>(), caught_by)
+            let meant: Vec<_> = meant.split(' ').collect();
+            // A race is caught when the racers meet; on a busy machine they sometimes do not.
+            let mut caught_by = BTreeSet::new();
+            for _ in 0..TRIES {
+                caught_by.extend(run(&opener).await.failed());
+                if meant.iter().all(|check| caught_by.contains(check)) {
+                    break;
+                }
+            }
+            (fault, meant, caught_by)
         });
     }
     let mut matrix = runs.join_all().await;
