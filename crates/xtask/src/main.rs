@@ -1,13 +1,14 @@
 //! `cargo xtask …`: everything that a developer of this repository runs.
 //!
 //! `test` installs what is missing (Debian), starts private servers, runs every test and cleans up; `services` starts the
-//! servers alone; `check` is formatting, lints, features, docs and hygiene; `ci` is `check`, then `test`.
+//! servers alone; `check` is formatting, lints, features, docs and hygiene; `ci` is `check`, then `test`; `bench` measures.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
     reason = "a command-line tool talks to its user"
 )]
 
+mod bench;
 mod check;
 mod error;
 mod guard;
@@ -53,6 +54,8 @@ enum Command {
     },
     /// Formatting, lints, each feature alone, documentation and hygiene.
     Check,
+    /// Measures what sessions cost, beside the peers.
+    Bench(bench::Bench),
     /// What CI runs: `check`, then `test`.
     Ci,
     /// Waits for its standard input to end, then stops the servers and removes the folder (started by the others).
@@ -85,6 +88,7 @@ fn run(command: Command) -> Result<()> {
         Command::Services { write } => return services::serve(write.as_deref()),
         Command::Check => check::run(&mut steps),
         Command::Ci => check::run(&mut steps).and_then(|()| test::run(&mut steps, &[])),
+        Command::Bench(bench) => bench.run(&mut steps),
         Command::Guard { .. } => Ok(()),
     };
     steps.print();

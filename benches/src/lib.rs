@@ -1,0 +1,14 @@
+//! What arvel-session costs, beside its peers, by its public interface alone. `cargo xtask bench` runs it.
+
+pub mod allocating;
+pub mod apps;
+pub mod case;
+pub mod content;
+pub mod figures;
+pub mod in_process;
+pub mod jar;
+pub mod plan;
+pub mod runtime;
+pub mod sample;
+pub mod table;
+pub mod timing;

@@ -1,0 +1,57 @@
+//! `bench`: what `cargo xtask bench` runs.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+use arvel_session_benches::{
+    figures::{Figures, Machine},
+    in_process,
+    timing::Effort,
+};
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(about = "What arvel-session costs, beside its peers.")]
+struct Cli {
+    #[command(subcommand)]
+    part: Part,
+    /// Writes every figure to this file, beside those of other parts that are in it.
+    #[arg(long, global = true)]
+    json: Option<PathBuf>,
+    /// Runs everything for a moment only, to see that it works.
+    #[arg(long, global = true)]
+    quick: bool,
+}
+
+#[derive(Clone, Copy, Subcommand)]
+enum Part {
+    /// Time and allocations of one request.
+    InProcess,
+}
+
+fn main() -> Result<()> {
+    let cli = Cli::parse();
+    let mut figures = match &cli.json {
+        Some(file) if file.exists() => {
+            let json = std::fs::read(file).with_context(|| file.display().to_string())?;
+            serde_json::from_slice(&json).with_context(|| file.display().to_string())?
+        }
+        _ => Figures::default(),
+    };
+    figures.machine = Machine::this();
+    match cli.part {
+        Part::InProcess => {
+            let effort = if cli.quick {
+                Effort::QUICK
+            } else {
+                Effort::FULL
+            };
+            figures.in_process = in_process::run(effort)?;
+        }
+    }
+    if let Some(file) = &cli.json {
+        let json = serde_json::to_string_pretty(&figures)?;
+        std::fs::write(file, json).with_context(|| file.display().to_string())?;
+    }
+    Ok(())
+}
