@@ -33,6 +33,9 @@ pub struct Content {
 /// Where the case "read + write" counts; not there in a new session.
 pub const VISITS: &str = "visits";
 
+/// What the shop sells.
+const TITLES: [&str; 4] = ["Mug, blue", "Notebook A5", "Pencils", "Desk lamp"];
+
 /// The two sizes of most measurements.
 pub const SIZES: [usize; 2] = [300, 2048];
 
@@ -47,11 +50,12 @@ impl Content {
             locale: "en-GB".to_owned(),
         };
         while content.bytes() < bytes {
+            let number = content.cart.len();
             content.cart.push(Item {
-                sku: format!("BK-{:05}", 10_007 * (content.cart.len() + 1) % 100_000),
-                title: "Sketch of the Analytical Engine".to_owned(),
-                quantity: 1 + content.cart.len() as u32 % 3,
-                cents: 1990,
+                sku: format!("HW-{:05}", 10_007 * (number + 1) % 100_000),
+                title: TITLES[number % TITLES.len()].to_owned(),
+                quantity: 1 + number as u32 % 3,
+                cents: 1990 + 350 * (number as u64 % 7),
             });
         }
         content.cut(bytes);

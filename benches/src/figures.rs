@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{apps::Kind, case::Case, sample::Spread};
+use crate::{apps::Kind, case::Case, instructions::Counts, sample::Spread};
 
 /// Everything that a run has measured. A part that did not run is empty.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -12,6 +12,9 @@ pub struct Figures {
     /// Time and allocations of a request in process.
     #[serde(default)]
     pub in_process: Vec<Request>,
+    /// Instructions a request.
+    #[serde(default)]
+    pub instructions: Counts,
 }
 
 /// Where it ran.

@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use crate::{
     allocating::{self, Allocations},
-    apps::{Contender, Kind, contenders},
+    apps::{Contender, contenders},
     case::Case,
     content::{Content, SIZES},
     figures::Request,
@@ -55,7 +55,7 @@ fn requests(
         ours.next().map(overhead).filter(|overhead| *overhead > 0.0)
     };
     let request = |(contender, ns): (&Contender, &Spread)| {
-        let compared = !contender.ours && contender.kind != Kind::Floor;
+        let compared = !contender.ours && !contender.is_floor();
         let counted = allocations.iter().find(|counted| {
             (counted.session, counted.case) == (size, case) && counted.contender == contender.name
         });

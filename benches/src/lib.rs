@@ -6,6 +6,7 @@ pub mod case;
 pub mod content;
 pub mod figures;
 pub mod in_process;
+pub mod instructions;
 pub mod jar;
 pub mod plan;
 pub mod runtime;

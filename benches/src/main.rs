@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result};
 use arvel_session_benches::{
     figures::{Figures, Machine},
     in_process,
+    instructions::{self, One},
     timing::Effort,
 };
 use clap::{Parser, Subcommand};
@@ -23,10 +24,21 @@ struct Cli {
     quick: bool,
 }
 
-#[derive(Clone, Copy, Subcommand)]
+#[derive(Subcommand)]
 enum Part {
     /// Time and allocations of one request.
     InProcess,
+    /// Instructions of one request, compared with a baseline.
+    Instructions {
+        /// The file of the baseline.
+        baseline: PathBuf,
+        /// Writes the baseline instead.
+        #[arg(long)]
+        bless: bool,
+    },
+    /// What "instructions" runs under callgrind.
+    #[command(hide = true)]
+    One(One),
 }
 
 fn main() -> Result<()> {
@@ -39,7 +51,7 @@ fn main() -> Result<()> {
         _ => Figures::default(),
     };
     figures.machine = Machine::this();
-    match cli.part {
+    match &cli.part {
         Part::InProcess => {
             let effort = if cli.quick {
                 Effort::QUICK
@@ -48,6 +60,14 @@ fn main() -> Result<()> {
             };
             figures.in_process = in_process::run(effort)?;
         }
+        Part::Instructions { baseline, bless } => {
+            figures.instructions = instructions::count()?;
+            if *bless {
+                instructions::bless(&figures.instructions, baseline)?;
+            }
+            instructions::compare(&figures.instructions, baseline)?;
+        }
+        Part::One(one) => one.run()?,
     }
     if let Some(file) = &cli.json {
         let json = serde_json::to_string_pretty(&figures)?;

@@ -72,7 +72,7 @@ impl<'a> Plan<'a> {
     }
 
     fn has_sessions(&self) -> bool {
-        self.contender.kind != Kind::Floor
+        !self.contender.is_floor()
     }
 
     fn counts_on_the_server(&self) -> bool {

@@ -95,6 +95,11 @@ pub struct Contender {
 type Make = fn(Arc<Content>) -> Local<'static, Result<Box<dyn Application>>>;
 
 impl Contender {
+    /// Whether it has no sessions.
+    pub fn is_floor(&self) -> bool {
+        self.kind == Kind::Floor
+    }
+
     /// A new application, with an empty store.
     ///
     /// # Errors
