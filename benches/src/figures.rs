@@ -15,6 +15,52 @@ pub struct Figures {
     /// Instructions a request.
     #[serde(default)]
     pub instructions: Counts,
+    /// Throughput on stores.
+    #[serde(default)]
+    pub stores: Vec<Throughput>,
+    /// Throughput of one hot session.
+    #[serde(default)]
+    pub hot: Vec<Hot>,
+}
+
+/// How much one contender gets done in one place.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Throughput {
+    /// The place.
+    pub store: String,
+    /// What the requests do.
+    pub case: Case,
+    /// Who.
+    pub contender: String,
+    /// Whether it is ours.
+    pub ours: bool,
+    /// How many requests are under way at once.
+    pub concurrency: usize,
+    /// Requests a second, over all rounds.
+    pub per_second: Spread,
+    /// The median request, in microseconds.
+    pub p50_us: f64,
+    /// All but a hundredth of the requests took less.
+    pub p99_us: f64,
+    /// How many times as much we get done; `None` for ours.
+    pub ours_times: Option<f64>,
+}
+
+/// Many writers of one session, beside as many of one each.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Hot {
+    /// The place.
+    pub store: String,
+    /// How many write at once.
+    pub writers: usize,
+    /// Commits a second, all to one session.
+    pub one_per_second: f64,
+    /// Commits a second to a session each.
+    pub each_per_second: f64,
+    /// All but a hundredth of the commits to one session took less, in microseconds.
+    pub one_p99_us: f64,
+    /// The same of those to a session each.
+    pub each_p99_us: f64,
 }
 
 /// Where it ran.

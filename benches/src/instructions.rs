@@ -25,7 +25,7 @@ use crate::{
 const REQUESTS: usize = 400;
 
 /// How much more than the baseline is a regression, in percent.
-const TOLERANCE: f64 = 5.0;
+const TOLERANCE: u64 = 5;
 
 /// The name of the function that callgrind watches, as a pattern of its.
 const WATCHED: &str = "*watched_by_callgrind*";
@@ -182,8 +182,8 @@ fn fault(name: &str, count: u64, known: Option<&u64>) -> Option<String> {
     let Some(known) = known else {
         return Some(format!("{name}: not in the baseline"));
     };
-    let percent = percent(count, *known);
-    (percent > TOLERANCE).then(|| format!("{name}: {percent:+.1} % instructions"))
+    let most = known * (100 + TOLERANCE) / 100;
+    (count > most).then(|| format!("{name}: {:+.1} % instructions", percent(count, *known)))
 }
 
 #[cfg(test)]

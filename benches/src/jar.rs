@@ -2,6 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use anyhow::{Result, ensure};
+
+use crate::{apps::Application, case::Case};
+
 /// What the browser holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Jar(BTreeMap<String, String>);
@@ -26,6 +30,23 @@ impl Jar {
             .collect();
         (!pairs.is_empty()).then(|| pairs.join("; "))
     }
+}
+
+/// Sends one request with these cookies, keeps those that come back, and answers the body.
+///
+/// # Errors
+/// The status is not 200.
+pub async fn visit(app: &dyn Application, case: Case, jar: &mut Jar) -> Result<String> {
+    let cookie = jar.header();
+    let reply = app.send(case.path(), cookie.as_deref()).await?;
+    ensure!(
+        reply.status == 200,
+        "{case:?}: status {}: {}",
+        reply.status,
+        reply.body
+    );
+    jar.take(reply.cookies.iter().map(String::as_str));
+    Ok(reply.body)
 }
 
 #[cfg(test)]

@@ -8,8 +8,12 @@ pub mod figures;
 pub mod in_process;
 pub mod instructions;
 pub mod jar;
+pub mod load;
+pub mod ours;
 pub mod plan;
 pub mod runtime;
 pub mod sample;
+#[cfg(feature = "stores")]
+pub mod stores;
 pub mod table;
 pub mod timing;

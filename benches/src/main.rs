@@ -1,8 +1,10 @@
 //! `bench`: what `cargo xtask bench` runs.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Context as _, Result};
+#[cfg(feature = "stores")]
+use arvel_session_benches::stores::{self, Servers};
 use arvel_session_benches::{
     figures::{Figures, Machine},
     in_process,
@@ -36,13 +38,25 @@ enum Part {
         #[arg(long)]
         bless: bool,
     },
+    /// Throughput on real servers.
+    #[cfg(feature = "stores")]
+    Stores(Servers),
     /// What "instructions" runs under callgrind.
     #[command(hide = true)]
     One(One),
 }
 
-fn main() -> Result<()> {
-    let cli = Cli::parse();
+fn main() -> ExitCode {
+    match run(&Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: &Cli) -> Result<()> {
     let mut figures = match &cli.json {
         Some(file) if file.exists() => {
             let json = std::fs::read(file).with_context(|| file.display().to_string())?;
@@ -66,6 +80,16 @@ fn main() -> Result<()> {
                 instructions::bless(&figures.instructions, baseline)?;
             }
             instructions::compare(&figures.instructions, baseline)?;
+        }
+        #[cfg(feature = "stores")]
+        Part::Stores(servers) => {
+            let effort = if cli.quick {
+                stores::Effort::QUICK
+            } else {
+                stores::Effort::FULL
+            };
+            figures.stores = stores::run(servers, effort)?;
+            figures.hot = stores::hot::run(servers, effort)?;
         }
         Part::One(one) => one.run()?,
     }

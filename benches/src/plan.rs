@@ -5,10 +5,10 @@ use std::{sync::Arc, time::Duration};
 use anyhow::{Result, bail, ensure};
 
 use crate::{
-    apps::{Application, Contender, Cookies, Kind, Local, Reply},
+    apps::{Application, Contender, Cookies, Kind, Local},
     case::Case,
     content::Content,
-    jar::Jar,
+    jar::{Jar, visit},
 };
 
 /// How many sessions may be left behind before a case that grows begins again with an empty store.
@@ -52,13 +52,8 @@ impl<'a> Plan<'a> {
         Ok(plan)
     }
 
-    /// Sends one request with these cookies, and keeps those that come back.
     async fn visit(&self, case: Case, jar: &mut Jar) -> Result<String> {
-        let cookie = jar.header();
-        let reply: Reply = self.app.send(case.path(), cookie.as_deref()).await?;
-        ensure!(reply.status == 200, "{case:?}: status {}", reply.status);
-        jar.take(reply.cookies.iter().map(String::as_str));
-        Ok(reply.body)
+        visit(&*self.app, case, jar).await
     }
 
     /// A browser with a new session.

@@ -6,9 +6,11 @@ mod actix;
 mod axum_session;
 mod floor;
 mod ours;
-mod router;
+pub mod router;
 #[cfg(feature = "peers")]
 mod tower_sessions;
+#[cfg(feature = "tower-sessions-0-14")]
+mod tower_visit;
 
 use std::{pin::Pin, sync::Arc, time::Duration};
 

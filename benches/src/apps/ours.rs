@@ -3,13 +3,16 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use arvel_session::{Secret, SessionConfig, SessionData, SessionManager, StartSession};
+use arvel_session::{Secret, SessionConfig, SessionData};
 
 use super::{
     Application, Local,
     router::{Failure, Visit, routes},
 };
-use crate::content::{Content, VISITS};
+use crate::{
+    content::{Content, VISITS},
+    ours::layer,
+};
 
 impl Visit for SessionData {
     async fn user(&self) -> Result<u64, Failure> {
@@ -50,8 +53,7 @@ fn on(driver: &'static str, content: Arc<Content>) -> Local<'static, Result<Box<
         let config = SessionConfig::new()
             .driver(driver)
             .secret_key(Secret::generate());
-        let layer = StartSession::new(SessionManager::new(config)?.store()?).try_build()?;
-        let router = routes::<SessionData>(content).layer(layer);
+        let router = routes::<SessionData>(content).layer(layer(config)?);
         Ok(Box::new(router) as Box<dyn Application>)
     })
 }

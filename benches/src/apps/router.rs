@@ -25,7 +25,7 @@ use super::{Application, Cookies, Local, Reply};
 use crate::content::Content;
 
 /// What the handlers do with a session, each library in its own way.
-pub(super) trait Visit: FromRequestParts<Arc<Content>> + Send + 'static {
+pub trait Visit: FromRequestParts<Arc<Content>> + Send + 'static {
     /// Reads one key.
     fn user(&self) -> impl Future<Output = Result<u64, Failure>> + Send;
     /// Reads the counter, writes one more, and answers that.
@@ -37,7 +37,7 @@ pub(super) trait Visit: FromRequestParts<Arc<Content>> + Send + 'static {
 }
 
 /// What a session refused: status 500, so that it cannot go unnoticed.
-pub(super) struct Failure(String);
+pub struct Failure(String);
 
 impl<E: Display> From<E> for Failure {
     fn from(error: E) -> Self {
@@ -52,7 +52,7 @@ impl IntoResponse for Failure {
 }
 
 /// The routes; a layer goes around them.
-pub(super) fn routes<V: Visit>(content: Arc<Content>) -> Router {
+pub fn routes<V: Visit>(content: Arc<Content>) -> Router {
     Router::new()
         .route("/read", get(read::<V>))
         .route("/count", get(count::<V>))
@@ -91,16 +91,7 @@ impl Application for Router {
     fn send<'a>(&'a self, path: &'static str, cookie: Option<&'a str>) -> Local<'a, Result<Reply>> {
         Box::pin(async move {
             let cookie = cookie.map(HeaderValue::from_str).transpose()?;
-            let response = exchange(self, Uri::from_static(path), cookie).await;
-            let (parts, body) = response.into_parts();
-            let cookies = parts.headers.get_all(SET_COOKIE).iter();
-            Ok(Reply {
-                status: parts.status.as_u16(),
-                cookies: cookies
-                    .map(|line| Ok(line.to_str()?.to_owned()))
-                    .collect::<Result<_>>()?,
-                body: String::from_utf8(body.collect().await?.to_bytes().to_vec())?,
-            })
+            send(self, path, cookie).await
         })
     }
 
@@ -115,18 +106,48 @@ impl Application for Router {
             let mut failed = 0;
             let start = Instant::now();
             for cookie in cookies {
-                let response = exchange(self, uri.clone(), cookie).await;
-                failed += usize::from(response.status() != StatusCode::OK);
-                let mut body = response.into_body();
-                while let Some(frame) = body.frame().await {
-                    frame.context("the body")?;
-                }
+                failed += usize::from(!request(self, uri.clone(), cookie).await?);
             }
             let took = start.elapsed();
             ensure!(failed == 0, "{failed} requests of {path} failed");
             Ok(took)
         }))
     }
+}
+
+/// Sends one request and hands back what a browser sees.
+///
+/// # Errors
+/// The response is none that a browser understands.
+pub async fn send(
+    router: &Router,
+    path: &'static str,
+    cookie: Option<HeaderValue>,
+) -> Result<Reply> {
+    let response = exchange(router, Uri::from_static(path), cookie).await;
+    let (parts, body) = response.into_parts();
+    let cookies = parts.headers.get_all(SET_COOKIE).iter();
+    Ok(Reply {
+        status: parts.status.as_u16(),
+        cookies: cookies
+            .map(|line| Ok(line.to_str()?.to_owned()))
+            .collect::<Result<_>>()?,
+        body: String::from_utf8(body.collect().await?.to_bytes().to_vec())?,
+    })
+}
+
+/// Sends one request, lets go of the body, and says whether the status was 200.
+///
+/// # Errors
+/// The body broke off.
+pub async fn request(router: &Router, uri: Uri, cookie: Option<HeaderValue>) -> Result<bool> {
+    let response = exchange(router, uri, cookie).await;
+    let fine = response.status() == StatusCode::OK;
+    let mut body = response.into_body();
+    while let Some(frame) = body.frame().await {
+        frame.context("the body")?;
+    }
+    Ok(fine)
 }
 
 async fn exchange(router: &Router, uri: Uri, cookie: Option<HeaderValue>) -> Response<Body> {
