@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{apps::Kind, case::Case, instructions::Counts, sample::Spread};
+use crate::{apps::Kind, case::Case, instructions::Counts, sample::Spread, scale::Scale};
 
 /// Everything that a run has measured. A part that did not run is empty.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -21,6 +21,12 @@ pub struct Figures {
     /// Throughput of one hot session.
     #[serde(default)]
     pub hot: Vec<Hot>,
+    /// Very many sessions.
+    #[serde(default)]
+    pub many: Vec<Many>,
+    /// How the cost grows.
+    #[serde(default)]
+    pub growth: Vec<Point>,
 }
 
 /// How much one contender gets done in one place.
@@ -61,6 +67,79 @@ pub struct Hot {
     pub one_p99_us: f64,
     /// The same of those to a session each.
     pub each_p99_us: f64,
+}
+
+/// What very many sessions cost in one place.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Many {
+    /// The place.
+    pub store: String,
+    /// What they cost.
+    pub scale: Scale,
+}
+
+/// What grows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Curve {
+    /// The session.
+    Size,
+    /// The number of sessions.
+    Sessions,
+    /// The number of requests at once.
+    AtOnce,
+    /// The number of cores, or rather of threads.
+    Cores,
+}
+
+/// A point of a curve.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Point {
+    /// What grows.
+    pub curve: Curve,
+    /// Where the sessions are.
+    pub place: String,
+    /// Who.
+    pub who: String,
+    /// What the requests do.
+    pub case: Case,
+    /// How much of it there is.
+    pub x: usize,
+    /// Nanoseconds a request for [`Curve::Size`], otherwise requests a second.
+    pub y: f64,
+}
+
+impl Curve {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Size, Self::Sessions, Self::AtOnce, Self::Cores];
+
+    /// What a table or a plot of it is about.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Size => "bytes of a session's JSON",
+            Self::Sessions => "sessions in the store",
+            Self::AtOnce => "requests at once",
+            Self::Cores => "threads",
+        }
+    }
+
+    /// What is counted.
+    pub const fn unit(self) -> &'static str {
+        match self {
+            Self::Size => "ns a request",
+            _ => "requests a second",
+        }
+    }
+}
+
+impl Point {
+    /// What its line in a table or a plot is called.
+    pub fn line(&self) -> String {
+        match self.curve {
+            Curve::Size => self.who.clone(),
+            _ => self.place.clone(),
+        }
+    }
 }
 
 /// Where it ran.

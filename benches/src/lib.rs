@@ -13,6 +13,7 @@ pub mod ours;
 pub mod plan;
 pub mod runtime;
 pub mod sample;
+pub mod scale;
 #[cfg(feature = "stores")]
 pub mod stores;
 pub mod table;

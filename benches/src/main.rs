@@ -41,6 +41,16 @@ enum Part {
     /// Throughput on real servers.
     #[cfg(feature = "stores")]
     Stores(Servers),
+    /// A million sessions, and the sweep of half of them.
+    #[cfg(feature = "stores")]
+    Many(Servers),
+    /// How the cost grows.
+    #[cfg(feature = "stores")]
+    Growth(Servers),
+    /// What "many" runs for each place.
+    #[cfg(feature = "stores")]
+    #[command(hide = true)]
+    ManyOne(stores::many::One),
     /// What "instructions" runs under callgrind.
     #[command(hide = true)]
     One(One),
@@ -91,6 +101,12 @@ fn run(cli: &Cli) -> Result<()> {
             figures.stores = stores::run(servers, effort)?;
             figures.hot = stores::hot::run(servers, effort)?;
         }
+        #[cfg(feature = "stores")]
+        Part::Many(servers) => figures.many = stores::many::run(servers, cli.quick)?,
+        #[cfg(feature = "stores")]
+        Part::Growth(servers) => figures.growth = stores::growth::run(servers, cli.quick)?,
+        #[cfg(feature = "stores")]
+        Part::ManyOne(one) => one.run()?,
         Part::One(one) => one.run()?,
     }
     if let Some(file) = &cli.json {

@@ -13,32 +13,40 @@ use crate::{
     load::{App, Make, Subject},
 };
 
+/// The defaults, with a key and this driver.
+pub fn config(driver: &str) -> SessionConfig {
+    SessionConfig::new()
+        .driver(driver)
+        .secret_key(Secret::generate())
+}
+
 /// In this process's memory.
 pub fn memory() -> Make {
-    on(|config| config.driver("memory"))
+    on(config("memory"))
+}
+
+/// In the browser.
+pub fn cookie() -> Make {
+    on(config("cookie"))
 }
 
 /// On the Redis at this URL.
-pub fn redis(url: String) -> Make {
-    on(move |config| config.driver("redis").redis_url(&url))
+pub fn redis(url: &str) -> Make {
+    on(config("redis").redis_url(url))
 }
 
 /// In this folder.
 pub fn file(folder: PathBuf) -> Make {
-    on(move |config| config.driver("file").files_path(&folder))
+    on(config("file").files_path(folder))
 }
 
 /// In the database at this URL.
-pub fn database(url: String) -> Make {
-    on(move |config| config.driver("database").database_url(&url))
+pub fn database(url: &str) -> Make {
+    on(config("database").database_url(url))
 }
 
-fn on(configure: impl Fn(SessionConfig) -> SessionConfig + Send + Sync + 'static) -> Make {
-    let key = Secret::generate();
-    Arc::new(move |content| {
-        let config = configure(SessionConfig::new().secret_key(key.clone()));
-        Box::pin(start(config, content))
-    })
+fn on(config: SessionConfig) -> Make {
+    Arc::new(move |content| Box::pin(start(config.clone(), content)))
 }
 
 async fn start(config: SessionConfig, content: Arc<Content>) -> Result<Box<dyn Subject>> {

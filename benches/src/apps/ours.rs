@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use arvel_session::{Secret, SessionConfig, SessionData};
+use arvel_session::SessionData;
 
 use super::{
     Application, Local,
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     content::{Content, VISITS},
-    ours::layer,
+    ours::{config, layer},
 };
 
 impl Visit for SessionData {
@@ -50,10 +50,7 @@ pub(super) fn cookie(content: Arc<Content>) -> Local<'static, Result<Box<dyn App
 
 fn on(driver: &'static str, content: Arc<Content>) -> Local<'static, Result<Box<dyn Application>>> {
     Box::pin(async move {
-        let config = SessionConfig::new()
-            .driver(driver)
-            .secret_key(Secret::generate());
-        let router = routes::<SessionData>(content).layer(layer(config)?);
+        let router = routes::<SessionData>(content).layer(layer(config(driver))?);
         Ok(Box::new(router) as Box<dyn Application>)
     })
 }

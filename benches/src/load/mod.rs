@@ -4,6 +4,7 @@ mod child;
 mod local;
 mod subject;
 
+pub(crate) use self::local::Shuffle;
 pub use self::{
     child::{Child, serve},
     local::Local,

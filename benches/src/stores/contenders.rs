@@ -61,16 +61,16 @@ pub fn our_runner(place: Place, servers: &Servers, threads: usize) -> Result<Box
     }
 }
 
-const OURS: &str = "arvel-session";
+pub(super) const OURS: &str = "arvel-session";
 #[cfg(feature = "peers")]
 const SQLX_STORE: &str = "tower-sessions-sqlx-store";
 
 fn ours(place: Place, servers: &Servers) -> Result<Make> {
     Ok(match place {
         Place::Memory => ours::memory(),
-        Place::Redis => ours::redis(servers.url(place)?.to_owned()),
+        Place::Redis => ours::redis(servers.url(place)?),
         Place::File => ours::file(servers.folder.join("ours")),
-        _ => ours::database(servers.url(place)?.to_owned()),
+        _ => ours::database(servers.url(place)?),
     })
 }
 
@@ -144,6 +144,12 @@ fn sqlite(servers: &Servers, threads: usize) -> Result<Vec<Contender>> {
 }
 
 fn child(whose: &str, servers: &Servers, threads: usize) -> Result<Box<dyn Runner>> {
+    let mut program = sqlite_program(whose, servers, threads)?;
+    Ok(Box::new(Child::start(&mut program)?))
+}
+
+/// One of the two programs with an SQLite, on an empty folder.
+pub(super) fn sqlite_program(whose: &str, servers: &Servers, threads: usize) -> Result<Command> {
     let folder = tempfile::Builder::new().tempdir_in(&servers.folder);
     let folder = folder.context("a folder for SQLite")?.keep();
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/sqlite");
@@ -151,5 +157,5 @@ fn child(whose: &str, servers: &Servers, threads: usize) -> Result<Box<dyn Runne
     cargo.args(["run", "--quiet", "--release", "--manifest-path"]);
     cargo.arg(format!("{manifest}/{whose}/Cargo.toml"));
     cargo.arg("--").arg(folder).arg(threads.to_string());
-    Ok(Box::new(Child::start(&mut cargo)?))
+    Ok(cargo)
 }

@@ -2,7 +2,10 @@
 
 mod bare_redis;
 mod contenders;
+mod expiring;
+pub mod growth;
 pub mod hot;
+pub mod many;
 #[cfg(feature = "peers")]
 mod peers;
 mod renaming;
