@@ -1,4 +1,4 @@
-//! Installs the programs that the tests need, where they are missing, with Debian's package manager.
+//! Installs the programs that the tests and the benchmark need, where they are missing, with Debian's package manager.
 
 use std::io::{Read, Seek};
 use std::process::{Command, Stdio};
@@ -6,8 +6,14 @@ use std::process::{Command, Stdio};
 use crate::error::{Context, Error, Result};
 use crate::{process, services};
 
-/// The programs, and Debian's package for each.
-const PROGRAMS: [(&str, &str); 8] = [
+/// A program, and Debian's package for it.
+type Program = (&'static str, &'static str);
+
+/// Counts instructions.
+pub(crate) const VALGRIND: Program = ("valgrind", "valgrind");
+
+/// What the tests need, beside PostgreSQL.
+const PROGRAMS: [Program; 8] = [
     ("redis-server", "redis-server"),
     ("redis-cli", "redis-tools"),
     ("mariadbd", "mariadb-server"),
@@ -33,9 +39,30 @@ apt-get --quiet -o DPkg::Lock::Timeout=300 install --yes --no-install-recommends
 
 const POLICY: &str = "/usr/sbin/policy-rc.d";
 
-/// Installs what is missing.
+/// Installs what the tests need.
 pub(crate) fn run() -> Result<()> {
-    let packages = missing();
+    let mut packages = missing(&PROGRAMS);
+    if services::postgres::programs().is_none() {
+        packages.push("postgresql");
+    }
+    add(&packages)
+}
+
+/// Installs these.
+pub(crate) fn programs(programs: &[Program]) -> Result<()> {
+    add(&missing(programs))
+}
+
+fn missing(programs: &[Program]) -> Vec<&'static str> {
+    let absent = programs
+        .iter()
+        .filter(|(program, _)| process::find(program).is_none());
+    let mut packages: Vec<&str> = absent.map(|(_, package)| *package).collect();
+    packages.dedup();
+    packages
+}
+
+fn add(packages: &[&str]) -> Result<()> {
     if packages.is_empty() {
         return Ok(());
     }
@@ -47,19 +74,7 @@ pub(crate) fn run() -> Result<()> {
         )));
     }
     eprintln!("xtask: installing {list}");
-    install(&packages)
-}
-
-fn missing() -> Vec<&'static str> {
-    let absent = PROGRAMS
-        .into_iter()
-        .filter(|(program, _)| process::find(program).is_none());
-    let mut packages: Vec<&str> = absent.map(|(_, package)| package).collect();
-    if services::postgres::programs().is_none() {
-        packages.push("postgresql");
-    }
-    packages.dedup();
-    packages
+    install(packages)
 }
 
 /// Runs the script in a session of its own, writing to a file: no signal cuts it short, nor does our end, because a

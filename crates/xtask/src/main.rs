@@ -1,13 +1,15 @@
 //! `cargo xtask …`: everything that a developer of this repository runs.
 //!
 //! `test` installs what is missing (Debian), starts private servers, runs every test and cleans up; `services` starts the
-//! servers alone; `check` is formatting, lints, features, docs and hygiene; `ci` is `check`, then `test`.
+//! servers alone; `check` is formatting, lints, features, docs and hygiene; `bench` measures; `ci` is `check`,
+//! then `test`, then a moment of `bench`.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
     reason = "a command-line tool talks to its user"
 )]
 
+mod bench;
 mod check;
 mod error;
 mod guard;
@@ -53,7 +55,9 @@ enum Command {
     },
     /// Formatting, lints, each feature alone, documentation and hygiene.
     Check,
-    /// What CI runs: `check`, then `test`.
+    /// Measures what sessions cost, beside the peers.
+    Bench(bench::Bench),
+    /// What CI runs: `check`, then `test`, then the benchmark for a moment.
     Ci,
     /// Waits for its standard input to end, then stops the servers and removes the folder (started by the others).
     #[command(hide = true)]
@@ -84,7 +88,10 @@ fn run(command: Command) -> Result<()> {
         Command::Test { filters } => test::run(&mut steps, &filters),
         Command::Services { write } => return services::serve(write.as_deref()),
         Command::Check => check::run(&mut steps),
-        Command::Ci => check::run(&mut steps).and_then(|()| test::run(&mut steps, &[])),
+        Command::Ci => check::run(&mut steps)
+            .and_then(|()| test::run(&mut steps, &[]))
+            .and_then(|()| bench::smoke(&mut steps)),
+        Command::Bench(bench) => bench.run(&mut steps),
         Command::Guard { .. } => Ok(()),
     };
     steps.print();

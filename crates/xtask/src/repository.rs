@@ -12,13 +12,11 @@ pub(crate) fn root() -> PathBuf {
     own.ancestors().nth(2).unwrap_or(own).to_path_buf()
 }
 
-/// The manifests of the examples that are workspaces of their own, by name.
+/// The manifests of the workspaces beside the main one, by name: the benchmark and the examples.
 pub(crate) fn own_workspaces() -> Result<Vec<PathBuf>> {
-    let examples = root().join("examples");
-    if !examples.exists() {
-        return Ok(Vec::new());
-    }
-    let mut manifests: Vec<PathBuf> = entries(&examples)?
+    let mut folders = entries(&root().join("examples"))?;
+    folders.push(root().join("benches"));
+    let mut manifests: Vec<PathBuf> = folders
         .into_iter()
         .map(|folder| folder.join("Cargo.toml"))
         .filter(|manifest| manifest.exists())

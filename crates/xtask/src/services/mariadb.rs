@@ -17,8 +17,18 @@ CREATE USER IF NOT EXISTS 'arvel'@'%' IDENTIFIED BY 'arvel';
 GRANT ALL ON *.* TO 'arvel'@'%' WITH GRANT OPTION;
 ";
 
-/// Makes the system's tables, starts the server and makes the database.
+/// Makes the system's tables, starts the server and makes the database. Nothing in it survives a crash of the machine.
 pub(super) fn start(guard: &Guard) -> Result<Variables> {
+    let url = start_with(guard, "--innodb-flush-log-at-trx-commit=0")?;
+    Ok(vec![("ARVEL_TEST_MYSQL", url)])
+}
+
+/// Like [`start`], but as on a real machine. It answers the database's URL.
+pub(super) fn start_durable(guard: &Guard) -> Result<String> {
+    start_with(guard, "--innodb-flush-log-at-trx-commit=1")
+}
+
+fn start_with(guard: &Guard, flush: &str) -> Result<String> {
     let folder = folder_for(guard, "mariadb", USER)?;
     let data = format!("--datadir={}", folder.join("data").display());
     let mut install = command(&process::need("mariadb-install-db")?, &folder, USER);
@@ -43,12 +53,8 @@ pub(super) fn start(guard: &Guard) -> Result<Variables> {
         &port,
         "--socket=mariadb.sock",
     ]);
-    // Nothing here must survive a crash of the machine, and every test process brings a pool.
-    server.args([
-        "--innodb-flush-log-at-trx-commit=0",
-        "--max-connections=400",
-        "--skip-name-resolve",
-    ]);
+    // Every test process brings a pool.
+    server.args(["--max-connections=400", "--skip-name-resolve", flush]);
     server.arg(format!("--init-file={}", statements.display()));
     let mut server = Server::start(guard, "mariadb", &mut server, Signal::TERM)?;
     let client = [
@@ -68,8 +74,5 @@ pub(super) fn start(guard: &Guard) -> Result<Variables> {
         )
         .is_ok()
     })?;
-    Ok(vec![(
-        "ARVEL_TEST_MYSQL",
-        format!("mysql://arvel:arvel@127.0.0.1:{port}/arvel"),
-    )])
+    Ok(format!("mysql://arvel:arvel@127.0.0.1:{port}/arvel"))
 }

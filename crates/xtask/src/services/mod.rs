@@ -57,6 +57,23 @@ pub(crate) fn start(guard: &Guard) -> Result<Variables> {
     Ok(variables.concat())
 }
 
+/// Starts what the benchmark needs, as on a real machine, and hands back the options that lead it there.
+pub(crate) fn start_for_benchmark(guard: &Guard) -> Result<Variables> {
+    let [postgres, relaxed] = postgres::start_durable(guard)?;
+    let mysql = mariadb::start_durable(guard)?;
+    let redis = redis::start_single(guard)?;
+    let redis = redis.into_iter().map(|(_, url)| ("--redis", url)).take(1);
+    let mut options: Variables = redis.collect();
+    options.extend([
+        ("--postgres", postgres),
+        ("--postgres-relaxed", relaxed),
+        ("--mysql", mysql),
+    ]);
+    let folder = folder_for(guard, "benchmark", None)?;
+    options.push(("--folder", folder.display().to_string()));
+    Ok(options)
+}
+
 /// `cargo xtask services`: starts the servers and keeps them until somebody interrupts us.
 pub(crate) fn serve(write: Option<&Path>) -> Result<()> {
     install::run()?;
