@@ -132,6 +132,10 @@ impl Home for EngineHome {
         self.0.cx.keys.csrf_token(seed)
     }
 
+    fn is_csrf_token(&self, seed: &[u8; 16], token: &str) -> bool {
+        self.0.cx.keys.is_csrf_token(seed, token)
+    }
+
     fn is(&self, engine: &Engine) -> bool {
         Arc::ptr_eq(&self.0.store, &engine.store)
             && self.0.cx.rules.cookie_name == engine.cx.rules.cookie_name

@@ -77,6 +77,15 @@ impl Keyring {
     pub(crate) fn csrf_token(&self, seed: &[u8]) -> String {
         BASE64.encode_to_string(self.current.csrf.sign(seed))
     }
+
+    /// Whether this is the CSRF token of a session with this seed, under any of the keys; in constant time.
+    pub(crate) fn is_csrf_token(&self, seed: &[u8], token: &str) -> bool {
+        let Ok(signature) = BASE64.decode_to_vec(token) else {
+            return false;
+        };
+        self.all()
+            .any(|(keys, _)| keys.csrf.verifies(seed, &signature))
+    }
 }
 
 impl Keys {

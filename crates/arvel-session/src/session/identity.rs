@@ -53,13 +53,32 @@ impl SessionData {
     /// on.
     ///
     /// # Security
-    /// Compare it in constant time.
+    /// Compare it with [`verify_token`](Self::verify_token).
     pub fn token(&self) -> String {
         let mut state = self.access();
         state.keep |= state.draft.base().is_none();
         let seed = state.seed();
         drop(state);
         self.shared.home.csrf_token(&seed)
+    }
+
+    /// Whether this is the session's CSRF token, compared in constant time.
+    ///
+    /// Tokens under the previous keys are good too, so that changing the key breaks no form. A session that has given out
+    /// no token accepts none.
+    ///
+    /// ```
+    /// # use arvel_session::SessionData;
+    /// let session = SessionData::fake();
+    /// assert!(!session.verify_token(""));
+    /// let token = session.token();
+    /// assert!(session.verify_token(&token));
+    /// session.regenerate_token();
+    /// assert!(!session.verify_token(&token));
+    /// ```
+    pub fn verify_token(&self, token: &str) -> bool {
+        let seed = self.access().draft.seed();
+        seed.is_some_and(|seed| self.shared.home.is_csrf_token(&seed, token))
     }
 
     /// Draws a new CSRF token and answers it.

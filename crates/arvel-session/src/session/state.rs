@@ -21,6 +21,9 @@ pub(crate) trait Home: Send + Sync {
     /// The CSRF token of this seed.
     fn csrf_token(&self, seed: &[u8; 16]) -> String;
 
+    /// Whether this is the CSRF token of this seed.
+    fn is_csrf_token(&self, seed: &[u8; 16], token: &str) -> bool;
+
     /// Whether sessions from there are those of this engine.
     fn is(&self, engine: &Engine) -> bool;
 

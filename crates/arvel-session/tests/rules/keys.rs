@@ -94,6 +94,44 @@ async fn a_rotated_key_reissues_the_cookie_and_reseals_the_record() {
 }
 
 #[tokio::test]
+async fn a_csrf_token_stays_good_while_its_key_is_accepted_and_only_then() {
+    let store = Script::new();
+    let app = App::on(store.clone(), config());
+    let mut browser = Browser::default();
+    let form = browser
+        .visit(&app, |session| Ok(session.token()))
+        .await
+        .body;
+    let verify =
+        |token: String| move |session: SessionData| Ok(session.verify_token(&token).to_string());
+
+    let rotated = rotated(&app, &store, &Secret::generate());
+    let page = browser.visit(&rotated, |session| Ok(session.token())).await;
+    assert_ne!(page.body, form, "a token is made under the current key");
+    for token in [&page.body, &form] {
+        let answer = browser.visit(&rotated, verify(token.clone())).await;
+        assert_eq!(answer.body, "true");
+    }
+    let without_old = rotated.again(&store, |config| config.previous_keys([]));
+    assert_eq!(
+        browser.visit(&without_old, verify(form.clone())).await.body,
+        "false"
+    );
+    let wrong = [
+        String::new(),
+        form[1..].to_owned(),
+        format!("{form}A"),
+        "é".repeat(43),
+    ];
+    for token in wrong {
+        assert_eq!(browser.visit(&app, verify(token)).await.body, "false");
+    }
+    let stranger = Browser::default().visit(&app, verify(form)).await;
+    assert_eq!(stranger.body, "false");
+    stranger.is_silent();
+}
+
+#[tokio::test]
 async fn a_rotated_key_reissues_the_payload_of_the_cookie_driver() {
     let config = config().driver("cookie");
     let app = App::new(config.clone());

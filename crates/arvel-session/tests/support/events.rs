@@ -3,11 +3,11 @@
 use std::{
     fmt,
     fmt::Write as _,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, OnceLock},
 };
 
 use tracing::{
-    Event, Metadata, Subscriber,
+    Dispatch, Event, Metadata, Subscriber,
     field::{Field, Visit},
     span,
     subscriber::DefaultGuard,
@@ -21,6 +21,10 @@ pub(crate) struct Events {
 
 impl Events {
     pub(crate) fn capture() -> Self {
+        // While there is one subscriber, tracing asks that of the thread that comes by an event first, which may be
+        // another test's and have none: the event would then be off for all. With two it asks both.
+        static SECOND: OnceLock<Dispatch> = OnceLock::new();
+        SECOND.get_or_init(|| Dispatch::new(Capture(Arc::default())));
         let lines = Arc::<Mutex<Vec<String>>>::default();
         let guard = tracing::subscriber::set_default(Capture(lines.clone()));
         Self {

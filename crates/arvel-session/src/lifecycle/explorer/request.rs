@@ -90,6 +90,10 @@ impl Home for Nowhere {
         to_hex(seed)
     }
 
+    fn is_csrf_token(&self, seed: &[u8; 16], token: &str) -> bool {
+        token == to_hex(seed)
+    }
+
     fn is(&self, _: &Engine) -> bool {
         false
     }
