@@ -13,9 +13,13 @@ use super::{
     journal::Op,
     json::{from_json, to_json},
     key::{AsKey, KeyName},
-    state::{Home, Phase, State},
+    slot::Slot,
+    state::{Home, Phase},
 };
-use crate::{Result, lifecycle::Opened};
+use crate::{
+    Result,
+    lifecycle::{Opened, Origin},
+};
 
 /// The session of one request.
 ///
@@ -48,15 +52,15 @@ pub struct SessionData {
 }
 
 pub(crate) struct Shared {
-    state: Mutex<State>,
+    state: Mutex<Slot>,
     pub(super) home: Arc<dyn Home>,
 }
 
 impl SessionData {
-    pub(crate) fn new(state: State, home: Arc<dyn Home>) -> Self {
+    pub(crate) fn new(state: impl Into<Slot>, home: Arc<dyn Home>) -> Self {
         Self {
             shared: Arc::new(Shared {
-                state: Mutex::new(state),
+                state: Mutex::new(state.into()),
                 home,
             }),
         }
@@ -64,14 +68,21 @@ impl SessionData {
 
     /// The session that a request begins with.
     pub(crate) fn open(opened: &mut Opened, home: Arc<dyn Home>) -> Self {
-        // Filled where it stays: it is large.
-        let session = Self::new(State::default(), home);
-        session.state().open(opened);
+        let session = Self::new(Slot::default(), home);
+        if !matches!(opened.origin, Origin::None) {
+            // Filled where it stays: it is large.
+            session.state().open(opened);
+        }
         session
     }
 
+    /// Whether nobody has looked at the session, there was none to begin with, and nobody can look at it any more.
+    pub(crate) fn is_untouched(&self) -> bool {
+        !self.is_shared() && self.state().is_empty()
+    }
+
     /// The state, for the middleware: not an access of the handler's.
-    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn state(&self) -> MutexGuard<'_, Slot> {
         // The state is whole between any two statements that can panic, so a poisoned lock is as good as any.
         self.shared
             .state
@@ -80,7 +91,7 @@ impl SessionData {
     }
 
     /// The state, for the handler.
-    pub(super) fn access(&self) -> MutexGuard<'_, State> {
+    pub(super) fn access(&self) -> MutexGuard<'_, Slot> {
         let mut state = self.state();
         state.accessed = true;
         state

@@ -9,6 +9,7 @@ mod identity;
 mod journal;
 mod json;
 mod key;
+mod slot;
 mod state;
 
 pub use data::SessionData;

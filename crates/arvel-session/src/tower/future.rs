@@ -238,6 +238,9 @@ where
                     let Some(Visit { exit, session }) = visit.take() else {
                         return Poll::Pending;
                     };
+                    if session.is_untouched() {
+                        return Poll::Ready(Ok(response.map(SessionBody::plain)));
+                    }
                     let mut commit = exit.commit(session, &response);
                     match exit.poll_commit(&mut commit, cx) {
                         Poll::Ready((session, committed)) => {

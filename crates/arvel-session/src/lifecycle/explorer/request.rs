@@ -266,7 +266,7 @@ impl Request {
             perform(&session, ops, &self.name)
         });
         self.token = token.or(self.token.take());
-        self.state = std::mem::take(&mut *session.state());
+        self.state = std::mem::take(&mut **session.state());
         self.part += 1;
         self.progress = Progress::Handling;
     }
