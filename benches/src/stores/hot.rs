@@ -14,9 +14,9 @@ pub fn run(servers: &Servers, effort: Effort) -> Result<Vec<Hot>> {
     let mut all = Vec::new();
     for &place in servers.places() {
         all.push(measure(place, servers, effort).with_context(|| place.title())?);
+        println!("\none hot session: read + write, ours\n");
+        print!("{}", tables::hots(&all));
     }
-    println!("\none hot session: read + write, ours\n");
-    print!("{}", tables::hots(&all));
     Ok(all)
 }
 
