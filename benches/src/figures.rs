@@ -27,6 +27,9 @@ pub struct Figures {
     /// How the cost grows.
     #[serde(default)]
     pub growth: Vec<Point>,
+    /// Over sockets.
+    #[serde(default)]
+    pub sockets: Vec<Socket>,
 }
 
 /// How much one contender gets done in one place.
@@ -78,6 +81,21 @@ pub struct Many {
     pub scale: Scale,
 }
 
+/// Requests a second over sockets.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Socket {
+    /// Our driver.
+    pub driver: String,
+    /// How many connections there are.
+    pub connections: usize,
+    /// Without the layer.
+    pub without: Spread,
+    /// With it.
+    pub with: Spread,
+    /// What is left of the one with the other.
+    pub part: f64,
+}
+
 /// What grows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -120,6 +138,16 @@ impl Curve {
             Self::Sessions => "sessions in the store",
             Self::AtOnce => "requests at once",
             Self::Cores => "threads",
+        }
+    }
+
+    /// The plot of it, as the document names it.
+    pub const fn file(self) -> &'static str {
+        match self {
+            Self::Size => "performance/size.svg",
+            Self::Sessions => "performance/sessions.svg",
+            Self::AtOnce => "performance/at-once.svg",
+            Self::Cores => "performance/cores.svg",
         }
     }
 

@@ -12,7 +12,7 @@ use crate::{
     figures::Request,
     runtime::Runtime,
     sample::Spread,
-    table,
+    tables,
     timing::{self, Effort},
 };
 
@@ -79,36 +79,6 @@ fn requests(
 }
 
 fn print(size: usize, case: Case, requests: &[Request]) {
-    let rows: Vec<Vec<String>> = requests.iter().map(row).collect();
     println!("\n{}, a session of {size} B\n", case.title());
-    print!("{}", table::render(&HEADER, &rows));
-}
-
-/// The columns of [`row`].
-pub const HEADER: [&str; 7] = [
-    "a request",
-    "ns",
-    "p25 … p75",
-    "overhead",
-    "× ours",
-    "allocations",
-    "bytes",
-];
-
-/// A request as a line of a table.
-pub fn row(request: &Request) -> Vec<String> {
-    let ns = &request.ns;
-    vec![
-        request.contender.clone(),
-        table::thousands(ns.median),
-        format!(
-            "{} … {}",
-            table::thousands(ns.p25),
-            table::thousands(ns.p75)
-        ),
-        table::thousands(request.overhead_ns),
-        table::times(request.times_ours),
-        format!("{:.1}", request.allocations),
-        table::thousands(request.allocated_bytes),
-    ]
+    print!("{}", tables::requests(requests));
 }

@@ -11,10 +11,14 @@ pub mod jar;
 pub mod load;
 pub mod ours;
 pub mod plan;
+#[cfg(feature = "report")]
+pub mod report;
 pub mod runtime;
 pub mod sample;
 pub mod scale;
+pub mod sockets;
 #[cfg(feature = "stores")]
 pub mod stores;
 pub mod table;
+pub mod tables;
 pub mod timing;

@@ -3,12 +3,15 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Context as _, Result};
+#[cfg(feature = "report")]
+use arvel_session_benches::report;
 #[cfg(feature = "stores")]
 use arvel_session_benches::stores::{self, Servers};
 use arvel_session_benches::{
     figures::{Figures, Machine},
     in_process,
     instructions::{self, One},
+    sockets,
     timing::Effort,
 };
 use clap::{Parser, Subcommand};
@@ -38,6 +41,11 @@ enum Part {
         #[arg(long)]
         bless: bool,
     },
+    /// Requests a second over sockets.
+    Sockets,
+    /// Writes the figures of `--json` into this document, and the plots beside it.
+    #[cfg(feature = "report")]
+    Report { document: PathBuf },
     /// Throughput on real servers.
     #[cfg(feature = "stores")]
     Stores(Servers),
@@ -74,14 +82,30 @@ fn run(cli: &Cli) -> Result<()> {
         }
         _ => Figures::default(),
     };
-    figures.machine = Machine::this();
+    measure(cli, &mut figures)?;
+    if let Some(file) = cli.json.as_ref().filter(|_| cli.part.measures()) {
+        figures.machine = Machine::this();
+        let json = serde_json::to_string_pretty(&figures)? + "\n";
+        std::fs::write(file, json).with_context(|| file.display().to_string())?;
+    }
+    Ok(())
+}
+
+impl Part {
+    /// Whether it has figures to add.
+    fn measures(&self) -> bool {
+        match self {
+            #[cfg(feature = "report")]
+            Self::Report { .. } => false,
+            _ => true,
+        }
+    }
+}
+
+fn measure(cli: &Cli, figures: &mut Figures) -> Result<()> {
     match &cli.part {
         Part::InProcess => {
-            let effort = if cli.quick {
-                Effort::QUICK
-            } else {
-                Effort::FULL
-            };
+            let effort = Effort::quick_or_full(cli.quick);
             figures.in_process = in_process::run(effort)?;
         }
         Part::Instructions { baseline, bless } => {
@@ -91,27 +115,37 @@ fn run(cli: &Cli) -> Result<()> {
             }
             instructions::compare(&figures.instructions, baseline)?;
         }
+        Part::Sockets => figures.sockets = sockets::run(cli.quick)?,
+        Part::One(one) => one.run()?,
         #[cfg(feature = "stores")]
         Part::Stores(servers) => {
-            let effort = if cli.quick {
-                stores::Effort::QUICK
-            } else {
-                stores::Effort::FULL
-            };
-            figures.stores = stores::run(servers, effort)?;
-            figures.hot = stores::hot::run(servers, effort)?;
+            let effort = stores::Effort::quick_or_full(cli.quick);
+            let measured = stores::run(servers, effort)?;
+            renew(&mut figures.stores, measured, |one| &one.store);
+            let measured = stores::hot::run(servers, effort)?;
+            renew(&mut figures.hot, measured, |one| &one.store);
         }
         #[cfg(feature = "stores")]
-        Part::Many(servers) => figures.many = stores::many::run(servers, cli.quick)?,
-        #[cfg(feature = "stores")]
-        Part::Growth(servers) => figures.growth = stores::growth::run(servers, cli.quick)?,
+        Part::Many(servers) => {
+            let measured = stores::many::run(servers, cli.quick)?;
+            renew(&mut figures.many, measured, |one| &one.store);
+        }
         #[cfg(feature = "stores")]
         Part::ManyOne(one) => one.run()?,
-        Part::One(one) => one.run()?,
-    }
-    if let Some(file) = &cli.json {
-        let json = serde_json::to_string_pretty(&figures)?;
-        std::fs::write(file, json).with_context(|| file.display().to_string())?;
+        #[cfg(feature = "stores")]
+        Part::Growth(servers) => {
+            let measured = stores::growth::run(servers, cli.quick)?;
+            renew(&mut figures.growth, measured, |one| &one.place);
+        }
+        #[cfg(feature = "report")]
+        Part::Report { document } => report::write(figures, document)?,
     }
     Ok(())
+}
+
+/// Puts what was measured in the place of what was known of the same stores.
+#[cfg(feature = "stores")]
+fn renew<T>(known: &mut Vec<T>, measured: Vec<T>, store: impl Fn(&T) -> &String) {
+    known.retain(|old| measured.iter().all(|new| store(new) != store(old)));
+    known.extend(measured);
 }

@@ -28,6 +28,11 @@ impl Effort {
         batch: 20,
     };
 
+    /// The one or the other.
+    pub const fn quick_or_full(quick: bool) -> Self {
+        if quick { Self::QUICK } else { Self::FULL }
+    }
+
     const WARM_UP: usize = 2;
 }
 

@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::Result;
 use axum::{
+    Router,
     extract::{FromRequestParts, Request},
     http::request::Parts,
 };
@@ -49,14 +50,19 @@ impl Visit for Nobody {
 }
 
 /// The routes alone.
+pub fn router(content: Arc<Content>) -> Router {
+    routes::<Nobody>(content)
+}
+
+/// The routes alone.
 pub(super) fn bare(content: Arc<Content>) -> Local<'static, Result<Box<dyn Application>>> {
-    Box::pin(async { Ok(Box::new(routes::<Nobody>(content)) as Box<dyn Application>) })
+    Box::pin(async { Ok(Box::new(router(content)) as Box<dyn Application>) })
 }
 
 /// The routes behind a layer that does nothing.
 pub(super) fn no_op(content: Arc<Content>) -> Local<'static, Result<Box<dyn Application>>> {
     Box::pin(async {
-        let router = routes::<Nobody>(content).layer(NoOp);
+        let router = router(content).layer(NoOp);
         Ok(Box::new(router) as Box<dyn Application>)
     })
 }

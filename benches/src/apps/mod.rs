@@ -12,6 +12,8 @@ mod tower_sessions;
 #[cfg(feature = "tower-sessions-0-14")]
 mod tower_visit;
 
+pub use self::floor::router as bare;
+
 use std::{pin::Pin, sync::Arc, time::Duration};
 
 use anyhow::Result;

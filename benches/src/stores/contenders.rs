@@ -148,12 +148,27 @@ fn child(whose: &str, servers: &Servers, threads: usize) -> Result<Box<dyn Runne
     Ok(Box::new(Child::start(&mut program)?))
 }
 
+/// What the cargo that runs us has told us of our own package: a reason for some of the child's dependencies to be built
+/// once more.
+const ABOUT_US: [&str; 7] = [
+    "CARGO_MANIFEST_DIR",
+    "CARGO_MANIFEST_LINKS",
+    "CARGO_PKG_NAME",
+    "CARGO_PKG_VERSION_MAJOR",
+    "CARGO_PKG_VERSION_MINOR",
+    "CARGO_PKG_VERSION_PATCH",
+    "CARGO_PKG_VERSION_PRE",
+];
+
 /// One of the two programs with an SQLite, on an empty folder.
 pub(super) fn sqlite_program(whose: &str, servers: &Servers, threads: usize) -> Result<Command> {
     let folder = tempfile::Builder::new().tempdir_in(&servers.folder);
     let folder = folder.context("a folder for SQLite")?.keep();
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/sqlite");
     let mut cargo = Command::new("cargo");
+    for variable in ABOUT_US {
+        cargo.env_remove(variable);
+    }
     cargo.args(["run", "--quiet", "--release", "--manifest-path"]);
     cargo.arg(format!("{manifest}/{whose}/Cargo.toml"));
     cargo.arg("--").arg(folder).arg(threads.to_string());

@@ -14,7 +14,7 @@ use crate::{
     ours,
     runtime::Runtime,
     stores::Contender,
-    table, timing,
+    tables, timing,
 };
 
 /// Bytes of a session's JSON.
@@ -201,39 +201,6 @@ fn cookie_on_cores(quick: bool) -> Result<Vec<Point>> {
 fn print(points: &[Point]) {
     for curve in Curve::ALL {
         println!("\n{}\n", curve.title());
-        print!("{}", render(points, curve));
+        print!("{}", tables::curve(points, curve));
     }
-}
-
-/// A curve as a table: a line for each contender and case, a column for each `x`.
-pub fn render(points: &[Point], curve: Curve) -> String {
-    let points: Vec<&Point> = points.iter().filter(|point| point.curve == curve).collect();
-    let mut columns: Vec<usize> = points.iter().map(|point| point.x).collect();
-    columns.sort_unstable();
-    columns.dedup();
-    let mut lines: Vec<(String, Case)> = Vec::new();
-    for point in &points {
-        let line = (point.line(), point.case);
-        if !lines.contains(&line) {
-            lines.push(line);
-        }
-    }
-    let cell = |line: &(String, Case), x: usize| {
-        let found = points
-            .iter()
-            .find(|point| (point.line(), point.case) == *line && point.x == x);
-        found.map_or("-".to_owned(), |point| table::thousands(point.y))
-    };
-    let rows: Vec<Vec<String>> = lines
-        .iter()
-        .map(|line| {
-            let mut row = vec![format!("{}, {}", line.0, line.1.title())];
-            row.extend(columns.iter().map(|x| cell(line, *x)));
-            row
-        })
-        .collect();
-    let mut header = vec![curve.unit().to_owned()];
-    header.extend(columns.iter().map(|x| table::thousands(*x as f64)));
-    let header: Vec<&str> = header.iter().map(String::as_str).collect();
-    table::render(&header, &rows)
 }

@@ -4,7 +4,7 @@
 use anyhow::{Context as _, Result};
 
 use super::{Contender, Effort, Place, Servers, cores, in_turn, our_runner, spread};
-use crate::{case::Case, figures::Hot, load::Load, table};
+use crate::{case::Case, figures::Hot, load::Load, tables};
 
 /// Measures and prints it in each place.
 ///
@@ -14,10 +14,9 @@ pub fn run(servers: &Servers, effort: Effort) -> Result<Vec<Hot>> {
     let mut all = Vec::new();
     for &place in servers.places() {
         all.push(measure(place, servers, effort).with_context(|| place.title())?);
+        println!("\none hot session: read + write, ours\n");
+        print!("{}", tables::hots(&all));
     }
-    println!("\none hot session: read + write, ours\n");
-    let rows: Vec<Vec<String>> = all.iter().map(row).collect();
-    print!("{}", table::render(&HEADER, &rows));
     Ok(all)
 }
 
@@ -54,28 +53,4 @@ fn measure(place: Place, servers: &Servers, effort: Effort) -> Result<Hot> {
         one_p99_us: median(0, true),
         each_p99_us: median(1, true),
     })
-}
-
-/// The columns of [`row`].
-pub const HEADER: [&str; 7] = [
-    "store",
-    "writers",
-    "one session, a second",
-    "a session each, a second",
-    "×",
-    "p99 µs",
-    "p99 µs, a session each",
-];
-
-/// A place as a line of a table.
-pub fn row(hot: &Hot) -> Vec<String> {
-    vec![
-        hot.store.clone(),
-        hot.writers.to_string(),
-        table::thousands(hot.one_per_second),
-        table::thousands(hot.each_per_second),
-        table::times(Some(hot.each_per_second / hot.one_per_second)),
-        table::thousands(hot.one_p99_us),
-        table::thousands(hot.each_p99_us),
-    ]
 }

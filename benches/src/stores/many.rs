@@ -11,7 +11,7 @@ use crate::{
     figures::Many,
     ours::config,
     scale::{self, Scale},
-    table,
+    tables,
 };
 
 /// One measurement: what runs in a process of its own.
@@ -65,8 +65,7 @@ pub fn run(servers: &Servers, quick: bool) -> Result<Vec<Many>> {
             scale,
         });
         println!("\nvery many sessions\n");
-        let rows: Vec<Vec<String>> = all.iter().map(row).collect();
-        print!("{}", table::render(&HEADER, &rows));
+        print!("{}", tables::many(&all));
     }
     Ok(all)
 }
@@ -112,37 +111,4 @@ fn one(place: Place, sessions: usize, servers: &Servers) -> Vec<String> {
         all.extend(url.iter().flat_map(|url| [option.to_owned(), url.clone()]));
     }
     all
-}
-
-/// The columns of [`row`].
-pub const HEADER: [&str; 9] = [
-    "store",
-    "sessions",
-    "made in s",
-    "process, bytes each",
-    "swept in s",
-    "read p99 µs",
-    "during the sweep",
-    "×",
-    "reads a second, alone … during",
-];
-
-/// A place as a line of a table.
-pub fn row(many: &Many) -> Vec<String> {
-    let scale = &many.scale;
-    vec![
-        many.store.clone(),
-        table::thousands(scale.sessions as f64),
-        format!("{:.1}", scale.making_seconds),
-        table::thousands(scale.process_bytes_each),
-        format!("{:.2}", scale.sweep_seconds),
-        table::thousands(scale.read_p99_us),
-        table::thousands(scale.sweeping_read_p99_us),
-        table::times(Some(scale.sweeping_read_p99_us / scale.read_p99_us)),
-        format!(
-            "{} … {}",
-            table::thousands(scale.reads_per_second),
-            table::thousands(scale.sweeping_reads_per_second)
-        ),
-    ]
 }

@@ -21,7 +21,7 @@ use crate::{
     figures::Throughput,
     load::{Load, Round},
     sample::Spread,
-    table,
+    tables,
 };
 
 /// A place for sessions.
@@ -129,7 +129,7 @@ impl Effort {
     pub const FULL: Self = Self {
         rounds: 9,
         time: Duration::from_millis(700),
-        sessions_each: 16,
+        sessions_each: 4,
     };
 
     /// To see that it works.
@@ -138,6 +138,11 @@ impl Effort {
         time: Duration::from_millis(100),
         sessions_each: 2,
     };
+
+    /// The one or the other.
+    pub const fn quick_or_full(quick: bool) -> Self {
+        if quick { Self::QUICK } else { Self::FULL }
+    }
 }
 
 /// Measures and prints reading, and reading and writing, in each place.
@@ -230,28 +235,7 @@ pub fn cores() -> usize {
 }
 
 fn print(place: Place, case: Case, measured: &[Throughput]) {
-    let rows: Vec<Vec<String>> = measured.iter().map(row).collect();
     let at_once = place.concurrency();
     println!("\n{}, {}, {at_once} at once\n", place.title(), case.title());
-    print!("{}", table::render(&HEADER, &rows));
-}
-
-/// The columns of [`row`].
-pub const HEADER: [&str; 6] = ["who", "a second", "p25 … p75", "p50 µs", "p99 µs", "ours ×"];
-
-/// A contender's throughput as a line of a table.
-pub fn row(measured: &Throughput) -> Vec<String> {
-    let per_second = &measured.per_second;
-    vec![
-        measured.contender.clone(),
-        table::thousands(per_second.median),
-        format!(
-            "{} … {}",
-            table::thousands(per_second.p25),
-            table::thousands(per_second.p75)
-        ),
-        table::thousands(measured.p50_us),
-        table::thousands(measured.p99_us),
-        table::times(measured.ours_times),
-    ]
+    print!("{}", tables::throughputs(measured));
 }

@@ -21,13 +21,24 @@ const SQLITE: [&str; 2] = [
 /// The instructions that each of our requests took when somebody last looked at them.
 const BASELINE: &str = "benches/instructions.json";
 
+/// The document that the figures go into, and the file that they come from.
+const DOCUMENT: &str = "docs/performance.md";
+const FIGURES: &str = "docs/performance/figures.json";
+
+/// The parts that need servers, and what the main program calls them.
+const ON_SERVERS: [(Part, &str); 3] = [
+    (Part::Stores, "stores"),
+    (Part::Many, "many"),
+    (Part::Growth, "growth"),
+];
+
 /// What to measure.
 #[derive(clap::Args)]
 pub(crate) struct Bench {
     /// Measures these parts only.
     #[arg(value_enum)]
     parts: Vec<Part>,
-    /// Of the stores, measures these only: `redis`, `postgres`, `postgres-relaxed`, `mysql`, `sqlite`, `file`, `memory`.
+    /// Of the stores, measures these only: `memory`, `redis`, `postgres`, `postgres-relaxed`, `mysql`, `sqlite`, `file`.
     #[arg(long)]
     store: Vec<String>,
     /// Writes every figure to this file, beside those of other parts that are in it.
@@ -40,19 +51,28 @@ pub(crate) struct Bench {
     #[arg(long)]
     ours: bool,
     /// Counts the instructions of our requests, and nothing else; more than the committed baseline is an error.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "report")]
     instructions: bool,
     /// Makes the instructions that were counted the baseline.
     #[arg(long, requires = "instructions")]
     bless: bool,
+    /// Measures nothing, and writes the figures of docs/performance/figures.json into docs/performance.md.
+    #[arg(long)]
+    report: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Part {
     /// Time and allocations of one request.
     InProcess,
-    /// Throughput on real servers.
+    /// Requests a second over sockets.
+    Sockets,
+    /// Throughput on real servers, and of one hot session.
     Stores,
+    /// A million sessions, and the sweep of half of them.
+    Many,
+    /// How the cost grows.
+    Growth,
 }
 
 /// What CI runs: does it work, and does nothing of ours take more instructions than it did?
@@ -65,6 +85,7 @@ pub(crate) fn smoke(steps: &mut Steps) -> Result<()> {
         ours: true,
         instructions: false,
         bless: false,
+        report: false,
     };
     steps.run("the benchmark, for a moment", || {
         bench.build()?;
@@ -76,6 +97,9 @@ pub(crate) fn smoke(steps: &mut Steps) -> Result<()> {
 impl Bench {
     /// Builds and measures.
     pub(crate) fn run(&self, steps: &mut Steps) -> Result<()> {
+        if self.report {
+            return steps.need("report", report);
+        }
         steps.need("build the benchmark", || self.build())?;
         if self.instructions {
             return steps.need("instructions", || self.instructions());
@@ -83,31 +107,44 @@ impl Bench {
         if self.wants(Part::InProcess) {
             steps.run("in process", || self.bench(&["in-process"]))?;
         }
-        if self.wants(Part::Stores) {
-            steps.need("install what is missing", install::run)?;
-            let guard = Guard::start()?;
-            let options = steps.need("start the servers", || {
-                services::start_for_benchmark(&guard)
-            })?;
-            let mut arguments = vec!["stores"];
-            for (option, value) in &options {
-                arguments.extend([*option, value]);
+        if self.wants(Part::Sockets) {
+            steps.need("install wrk", || install::programs(&[install::WRK]))?;
+            steps.run("sockets", || self.bench(&["sockets"]))?;
+        }
+        if self.is_small() {
+            return Ok(());
+        }
+        steps.need("install the servers", install::run)?;
+        for (part, name) in ON_SERVERS {
+            if self.wants(part) {
+                steps.run(name, || self.on_servers(name))?;
             }
-            for store in &self.store {
-                arguments.extend(["--store", store]);
-            }
-            steps.run("stores", || self.bench(&arguments))?;
         }
         Ok(())
+    }
+
+    /// Runs a part on new servers, so that none finds what another has left.
+    fn on_servers(&self, part: &str) -> Result<()> {
+        let guard = Guard::start()?;
+        let options = services::start_for_benchmark(&guard)?;
+        let mut arguments = vec![part];
+        for (option, value) in &options {
+            arguments.extend([*option, value]);
+        }
+        for store in &self.store {
+            arguments.extend(["--store", store]);
+        }
+        self.bench(&arguments)
     }
 
     fn wants(&self, part: Part) -> bool {
         self.parts.is_empty() || self.parts.contains(&part)
     }
 
-    /// Nothing but the main program when only a request's cost in process is asked for.
+    /// Whether no server is needed.
     fn is_small(&self) -> bool {
-        self.instructions || self.parts == [Part::InProcess]
+        let on_servers = |(part, _): &(Part, &str)| self.wants(*part);
+        self.instructions || !ON_SERVERS.iter().any(on_servers)
     }
 
     fn build(&self) -> Result<()> {
@@ -157,4 +194,21 @@ impl Bench {
         all.extend(arguments);
         cargo(&all, &[])
     }
+}
+
+/// Writes the tables and the plots.
+fn report() -> Result<()> {
+    let program = [
+        "--manifest-path",
+        MANIFEST,
+        "--features",
+        "report",
+        "--bin",
+        "bench",
+    ];
+    let arguments = ["--", "report", DOCUMENT, "--json", FIGURES];
+    cargo(
+        &[&["run", "--release"], &program[..], &arguments].concat(),
+        &[],
+    )
 }

@@ -12,6 +12,9 @@ type Program = (&'static str, &'static str);
 /// Counts instructions.
 pub(crate) const VALGRIND: Program = ("valgrind", "valgrind");
 
+/// Sends requests over sockets.
+pub(crate) const WRK: Program = ("wrk", "wrk");
+
 /// What the tests need, beside PostgreSQL.
 const PROGRAMS: [Program; 8] = [
     ("redis-server", "redis-server"),

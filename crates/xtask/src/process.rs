@@ -72,11 +72,31 @@ pub(crate) fn wait_until(
     }
 }
 
+/// What the cargo that runs us has told us of our own package. To ring's build script each of these is a reason to begin
+/// anew when another cargo is told something else.
+const ABOUT_US: [&str; 7] = [
+    "CARGO_MANIFEST_DIR",
+    "CARGO_MANIFEST_LINKS",
+    "CARGO_PKG_NAME",
+    "CARGO_PKG_VERSION_MAJOR",
+    "CARGO_PKG_VERSION_MINOR",
+    "CARGO_PKG_VERSION_PATCH",
+    "CARGO_PKG_VERSION_PRE",
+];
+
+/// Forgets what a cargo above us has said of our own package.
+pub(crate) fn forget_us(command: &mut Command) -> &mut Command {
+    for variable in ABOUT_US {
+        command.env_remove(variable);
+    }
+    command
+}
+
 /// Runs cargo in the repository, in sight of the user.
 pub(crate) fn cargo(arguments: &[&str], variables: &[(&str, &str)]) -> Result<()> {
     eprintln!("$ cargo {}", arguments.join(" "));
     let mut command = Command::new("cargo");
-    command
+    forget_us(&mut command)
         .current_dir(repository::root())
         .args(arguments)
         .envs(variables.iter().copied());

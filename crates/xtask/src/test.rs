@@ -104,7 +104,7 @@ impl Cargo<'_> {
     fn execute(&self, arguments: &[&str], filters: &[String]) -> Result<()> {
         eprintln!("$ cargo {} {}", arguments.join(" "), filters.join(" "));
         let mut command = guard::in_own_session(Path::new("cargo"), None);
-        command
+        process::forget_us(&mut command)
             .current_dir(repository::root())
             .args(arguments)
             .args(filters);
