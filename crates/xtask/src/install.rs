@@ -34,7 +34,7 @@ apt-get --quiet -o DPkg::Lock::Timeout=300 install --yes --no-install-recommends
 const POLICY: &str = "/usr/sbin/policy-rc.d";
 
 /// Installs what is missing.
-pub(crate) fn run() -> Result<()> {
+pub fn run() -> Result<()> {
     let packages = missing();
     if packages.is_empty() {
         return Ok(());

@@ -9,14 +9,7 @@
 )]
 
 mod check;
-mod error;
-mod guard;
 mod hygiene;
-mod install;
-mod interrupt;
-mod process;
-mod repository;
-mod services;
 mod steps;
 mod test;
 
@@ -25,7 +18,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::error::{Error, Result};
+use xtask::error::{Error, Result};
+use xtask::{guard, interrupt, services};
+
 use crate::steps::Steps;
 
 #[derive(Parser)]

@@ -5,11 +5,12 @@ use std::process::Command;
 
 use rustix::process::Signal;
 
-use crate::error::Result;
-use crate::guard::{self, Guard};
-use crate::services::{self, Variables};
+use xtask::error::Result;
+use xtask::guard::{self, Guard};
+use xtask::services::{self, Variables};
+use xtask::{install, process, repository};
+
 use crate::steps::Steps;
-use crate::{install, process, repository};
 
 /// Installs, starts, tests; the guard cleans up, whatever comes of it.
 pub(crate) fn run(steps: &mut Steps, filters: &[String]) -> Result<()> {
