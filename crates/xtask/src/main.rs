@@ -1,7 +1,8 @@
 //! `cargo xtask …`: everything that a developer of this repository runs.
 //!
 //! `test` installs what is missing (Debian), starts private servers, runs every test and cleans up; `services` starts the
-//! servers alone; `check` is formatting, lints, features, docs and hygiene; `ci` is `check`, then `test`.
+//! servers alone; `check` is formatting, lints, features, docs and hygiene; `ci` is `check`, then `test`; `prove` is the
+//! proof at length (docs/proof.md).
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -10,6 +11,7 @@
 
 mod check;
 mod hygiene;
+mod prove;
 mod steps;
 mod test;
 
@@ -50,6 +52,13 @@ enum Command {
     Check,
     /// What CI runs: `check`, then `test`.
     Ci,
+    /// Proves the promises on every driver and under faults; `--help` behind it says how much of it can be chosen.
+    #[command(disable_help_flag = true)]
+    Prove {
+        /// Handed on to `proof run`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Waits for its standard input to end, then stops the servers and removes the folder (started by the others).
     #[command(hide = true)]
     Guard { folder: PathBuf },
@@ -80,6 +89,7 @@ fn run(command: Command) -> Result<()> {
         Command::Services { write } => return services::serve(write.as_deref()),
         Command::Check => check::run(&mut steps),
         Command::Ci => check::run(&mut steps).and_then(|()| test::run(&mut steps, &[])),
+        Command::Prove { arguments } => return prove::run(&arguments),
         Command::Guard { .. } => Ok(()),
     };
     steps.print();

@@ -31,6 +31,22 @@ pub(crate) fn run(steps: &mut Steps, filters: &[String]) -> Result<()> {
     steps.run("conformance, a line for each driver", || {
         cargo.conformance()
     })?;
+    if filters.is_empty() {
+        steps.run("the proof, in short", || {
+            process::cargo(
+                &[
+                    "run",
+                    "--quiet",
+                    "--package",
+                    "proof",
+                    "--",
+                    "run",
+                    "--short",
+                ],
+                &[],
+            )
+        })?;
+    }
     for manifest in repository::own_workspaces()? {
         let name = manifest
             .strip_prefix(repository::root())

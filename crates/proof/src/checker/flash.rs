@@ -50,18 +50,11 @@ fn flashes<'h>(index: &Index<'h>) -> Vec<Flash<'h>> {
         for part in &deed.parts {
             for at in &part.ops {
                 let op = call.plan.ops.iter().chain(&call.plan.body).nth(*at);
-                let (Some(Op::Flash(key, value)), fate) = (op, part.fate) else {
-                    if let (Some(Op::Now(key, value)), true) = (op, keeps_all(call)) {
-                        // Kept, it is as good as flashed, if it was not replaced before.
-                        flashes.push(Flash {
-                            call: number,
-                            fate: Fate::Unknown,
-                            key,
-                            value,
-                            home: index.home(number),
-                        });
-                    }
-                    continue;
+                let (key, value, fate) = match op {
+                    Some(Op::Flash(key, value)) => (key, value, part.fate),
+                    // Kept, it is as good as flashed, unless something newer is there.
+                    Some(Op::Now(key, value)) if keeps(call, key) => (key, value, Fate::Unknown),
+                    _ => continue,
                 };
                 flashes.push(Flash {
                     call: number,
@@ -74,10 +67,6 @@ fn flashes<'h>(index: &Index<'h>) -> Vec<Flash<'h>> {
         }
     }
     flashes
-}
-
-fn keeps_all(call: &Call) -> bool {
-    call.plan.ops.contains(&Op::Reflash)
 }
 
 fn keeps(call: &Call, key: &String) -> bool {
@@ -195,6 +184,8 @@ fn may_remove(call: &Call, flash: &Flash<'_>) -> bool {
     let mut ops = call.plan.ops.iter().chain(&call.plan.body);
     ops.any(|op| match op {
         Op::Flash(key, _) | Op::Forget(key) | Op::Pull(key) => key == flash.key,
+        // Kept, it takes the place of what was readable.
+        Op::Now(key, _) => key == flash.key && keeps(call, key),
         Op::Flush | Op::Invalidate => true,
         _ => false,
     })

@@ -47,7 +47,10 @@ mod presence;
 mod results;
 mod token;
 
-use std::{collections::BTreeSet, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use crate::history::History;
 use index::Index;
@@ -119,8 +122,8 @@ impl fmt::Display for Violation {
 pub struct Verdict {
     /// Everything that is wrong, each once.
     pub violations: Vec<Violation>,
-    /// How many acknowledged writes the store itself has lost, where its documentation says that it may.
-    pub lost: usize,
+    /// The acknowledged writes that the store itself has lost, where its documentation says that it may.
+    pub lost: Vec<String>,
     /// How many operations the history has.
     pub operations: usize,
 }
@@ -142,7 +145,7 @@ pub fn check(history: &History) -> Verdict {
     let operations = |call: &crate::history::Call| call.plan.ops.len() + call.plan.body.len();
     Verdict {
         violations: findings.violations.into_iter().collect(),
-        lost: findings.lost.len(),
+        lost: findings.lost.into_values().collect(),
         operations: history.calls.iter().map(operations).sum(),
     }
 }
@@ -151,7 +154,7 @@ pub fn check(history: &History) -> Verdict {
 #[derive(Default)]
 struct Findings {
     violations: BTreeSet<Violation>,
-    lost: BTreeSet<(usize, usize)>,
+    lost: BTreeMap<(usize, usize), String>,
 }
 
 impl Findings {

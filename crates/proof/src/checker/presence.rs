@@ -194,10 +194,6 @@ fn look_for(
     if mark.arrival != Arrival::Live || is_removed(index, view, mark) {
         return;
     }
-    if mark.fate == Fate::Doubtful {
-        findings.lost.insert((mark.stamp.call, mark.stamp.part));
-        return;
-    }
     let home = index.home(mark.stamp.call);
     let fork = view.id.zip(home).and_then(|(id, home)| {
         let written = done.unwrap_or(Micros::MAX);
@@ -211,6 +207,11 @@ fn look_for(
     );
     match fork {
         Some(fork) => excused.note(fork, what),
+        None if mark.fate == Fate::Doubtful => {
+            findings
+                .lost
+                .insert((mark.stamp.call, mark.stamp.part), what);
+        }
         None => findings.violated(Rule::LostUpdate, what),
     }
 }

@@ -334,17 +334,15 @@ impl Draft<'_> {
         Plan::default()
     }
 
+    /// The body writes one thing alone: what a client that leaves has not waited for is stored as far as it was.
     fn stream(&mut self) -> Vec<Op> {
         self.change();
         self.stamp();
         let head = std::mem::take(&mut self.ops);
         self.part += 1;
         self.wait();
-        let item = self.value();
-        let key = self.key('l', 1);
-        self.ops.push(Op::Push(key, item));
-        self.wait();
         self.stamp();
+        self.wait();
         std::mem::replace(&mut self.ops, head)
     }
 

@@ -8,7 +8,10 @@ mod link;
 
 use std::{
     net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -35,8 +38,6 @@ pub struct Load {
     pub tabs: usize,
     /// How many requests each tab sends at most.
     pub calls: usize,
-    /// When the tabs stop, whatever they have sent.
-    pub limit: Duration,
     /// The longest that a handler waits between two operations, in milliseconds.
     pub longest_wait: u64,
     /// The longest pause between two requests of a tab, in milliseconds.
@@ -52,7 +53,6 @@ impl Default for Load {
             browsers: 4,
             tabs: 3,
             calls: 25,
-            limit: Duration::from_secs(3600),
             longest_wait: 8,
             longest_pause: 10,
             leaving: 2,
@@ -67,6 +67,7 @@ pub struct Crowd {
     jars: Vec<Jar>,
     /// Every cookie that anybody was given.
     known: Mutex<Vec<Token>>,
+    is_over: AtomicBool,
 }
 
 /// How long an audit waits for a server that has to recover.
@@ -81,6 +82,7 @@ impl Crowd {
             recorder: Recorder::default(),
             jars: (0..browsers).map(|_| Jar::default()).collect(),
             known: Mutex::default(),
+            is_over: AtomicBool::new(false),
         })
     }
 
@@ -105,16 +107,20 @@ impl Crowd {
         self.jars.get(browser).and_then(Jar::get)
     }
 
-    /// All clients do what they want to do, until they are done.
+    /// Nobody begins another request.
+    pub fn stop(&self) {
+        self.is_over.store(true, Ordering::SeqCst);
+    }
+
+    /// All clients do what they want to do, until they are done or stopped.
     pub async fn run(self: &Arc<Self>, load: &Load) {
-        let end = Instant::now() + load.limit;
         let mut rng = Rng::with_seed(load.seed);
         self.begin(&mut rng).await;
         let mut tabs = JoinSet::new();
         for browser in 0..self.jars.len() {
             for _ in 0..load.tabs {
                 let tab = Tab::new(self.clone(), browser, &mut rng, load.longest_wait);
-                tabs.spawn(tab.run(load.clone(), end));
+                tabs.spawn(tab.run(load.clone()));
             }
         }
         tabs.join_all().await;
@@ -197,11 +203,11 @@ impl Tab {
         }
     }
 
-    async fn run(mut self, load: Load, end: Instant) {
+    async fn run(mut self, load: Load) {
         for _ in 0..load.calls {
             let pause = self.rng.u64(..=load.longest_pause);
             tokio::time::sleep(Duration::from_millis(pause)).await;
-            if Instant::now() > end {
+            if self.crowd.is_over.load(Ordering::SeqCst) {
                 return;
             }
             let started = self.crowd.recorder.begin();
