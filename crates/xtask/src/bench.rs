@@ -4,11 +4,12 @@ use std::path::{PathBuf, absolute};
 
 use clap::ValueEnum;
 
-use crate::error::{Context, Result};
-use crate::guard::Guard;
-use crate::process::cargo;
+use xtask::error::{Context, Result};
+use xtask::guard::Guard;
+use xtask::process::cargo;
+use xtask::{install, services};
+
 use crate::steps::Steps;
-use crate::{install, services};
 
 const MANIFEST: &str = "benches/Cargo.toml";
 

@@ -1,9 +1,11 @@
 //! `cargo xtask check`: everything that can be said about the code without running it.
 
-use crate::error::Result;
-use crate::process::cargo;
+use xtask::error::Result;
+use xtask::process::cargo;
+use xtask::repository;
+
+use crate::hygiene;
 use crate::steps::Steps;
-use crate::{hygiene, repository};
 
 /// Makes every complaint of clippy an error.
 const STRICT: [&str; 3] = ["--", "-D", "warnings"];

@@ -3,11 +3,11 @@
 use std::fmt::Display;
 
 /// The result of everything in this tool.
-pub(crate) type Result<T> = std::result::Result<T, Error>;
+pub type Result<T> = std::result::Result<T, Error>;
 
 /// Why a command ended early.
 #[derive(Debug)]
-pub(crate) enum Error {
+pub enum Error {
     /// The user, or the system, asked us to stop.
     Interrupted,
     /// Something went wrong; the text is for the user.
@@ -15,13 +15,18 @@ pub(crate) enum Error {
 }
 
 impl Error {
-    pub(crate) fn new(why: impl Into<String>) -> Self {
+    /// Something went wrong.
+    pub fn new(why: impl Into<String>) -> Self {
         Self::Failed(why.into())
     }
 }
 
 /// Says what was being done when something failed.
-pub(crate) trait Context<T> {
+pub trait Context<T> {
+    /// Puts what was being done in front of the reason.
+    ///
+    /// # Errors
+    /// That of the one that it is called on.
     fn context(self, doing: impl Display) -> Result<T>;
 }
 

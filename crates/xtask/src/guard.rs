@@ -21,7 +21,7 @@ use crate::process::POLL;
 const GRACE: Duration = Duration::from_secs(5);
 
 /// Our end of the guard. Once it is dropped, everything that was started through it is gone.
-pub(crate) struct Guard {
+pub struct Guard {
     folder: PathBuf,
     process: Child,
     pipe: Mutex<Option<ChildStdin>>,
@@ -29,7 +29,7 @@ pub(crate) struct Guard {
 
 impl Guard {
     /// Makes a temporary folder and starts a guard over it.
-    pub(crate) fn start() -> Result<Self> {
+    pub fn start() -> Result<Self> {
         let folder = tempfile::Builder::new()
             .prefix("arvel-")
             .tempdir()
@@ -55,12 +55,12 @@ impl Guard {
     }
 
     /// The folder that goes when the guard goes.
-    pub(crate) fn folder(&self) -> &Path {
+    pub fn folder(&self) -> &Path {
         &self.folder
     }
 
     /// Starts a command made by [`in_own_session`] and puts it under guard.
-    pub(crate) fn spawn(&self, command: &mut Command, stop: Signal) -> Result<Child> {
+    pub fn spawn(&self, command: &mut Command, stop: Signal) -> Result<Child> {
         let child = command.spawn().context(format!("starting {command:?}"))?;
         let mut pipe = self.pipe.lock().unwrap_or_else(PoisonError::into_inner);
         let told = pipe
@@ -88,7 +88,7 @@ impl Drop for Guard {
 }
 
 /// A command that will run in a session of its own, as `user` where we are root and may choose.
-pub(crate) fn in_own_session(program: &Path, user: Option<&str>) -> Command {
+pub fn in_own_session(program: &Path, user: Option<&str>) -> Command {
     let mut command = Command::new("setsid");
     if let Some(user) = user.filter(|_| rustix::process::geteuid().is_root()) {
         command.args(["setpriv", "--init-groups", "--reuid", user, "--regid", user]);
@@ -98,7 +98,7 @@ pub(crate) fn in_own_session(program: &Path, user: Option<&str>) -> Command {
 }
 
 /// The guard's own life: learn what was started, wait for the pipe to close, clean up.
-pub(crate) fn watch(folder: &Path) -> Result<()> {
+pub fn watch(folder: &Path) -> Result<()> {
     ctrlc::set_handler(|| ()).context("ignoring signals")?;
     rustix::process::setsid().ok();
     let mut started = Vec::new();
@@ -155,7 +155,7 @@ fn stop(started: &[Started], folder: &Path) {
 
 /// The processes that run in one of these sessions, or in our folder: whoever left its session, or was started when we
 /// were killed and could not tell of it, still works there. So may somebody's shell, but that one has a terminal.
-fn living(sessions: &[Pid], folder: &Path) -> Vec<Pid> {
+pub fn living(sessions: &[Pid], folder: &Path) -> Vec<Pid> {
     let Ok(entries) = std::fs::read_dir("/proc") else {
         return Vec::new();
     };

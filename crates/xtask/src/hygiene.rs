@@ -3,8 +3,8 @@
 //! Every module says what it is for; no file grows past [`LONGEST`] lines; no documentation test is ignored; every driver
 //! has its documentation and runs the conformance suite.
 
-use crate::error::{Context, Error, Result};
-use crate::repository;
+use xtask::error::{Context, Error, Result};
+use xtask::repository;
 
 /// The most lines that a file may have, its tests apart.
 const LONGEST: usize = 500;

@@ -7,13 +7,13 @@ use crate::error::{Context, Error, Result};
 use crate::{process, services};
 
 /// A program, and Debian's package for it.
-type Program = (&'static str, &'static str);
+pub type Program = (&'static str, &'static str);
 
 /// Counts instructions.
-pub(crate) const VALGRIND: Program = ("valgrind", "valgrind");
+pub const VALGRIND: Program = ("valgrind", "valgrind");
 
 /// Sends requests over sockets.
-pub(crate) const WRK: Program = ("wrk", "wrk");
+pub const WRK: Program = ("wrk", "wrk");
 
 /// What the tests need, beside PostgreSQL.
 const PROGRAMS: [Program; 8] = [
@@ -43,7 +43,10 @@ apt-get --quiet -o DPkg::Lock::Timeout=300 install --yes --no-install-recommends
 const POLICY: &str = "/usr/sbin/policy-rc.d";
 
 /// Installs what the tests need.
-pub(crate) fn run() -> Result<()> {
+///
+/// # Errors
+/// It cannot be installed.
+pub fn run() -> Result<()> {
     let mut packages = missing(&PROGRAMS);
     if services::postgres::programs().is_none() {
         packages.push("postgresql");
@@ -52,7 +55,10 @@ pub(crate) fn run() -> Result<()> {
 }
 
 /// Installs these.
-pub(crate) fn programs(programs: &[Program]) -> Result<()> {
+///
+/// # Errors
+/// They cannot be installed.
+pub fn programs(programs: &[Program]) -> Result<()> {
     add(&missing(programs))
 }
 

@@ -7,7 +7,7 @@ use crate::error::{Context, Error, Result};
 static REQUESTED: AtomicBool = AtomicBool::new(false);
 
 /// Starts to listen for the signals.
-pub(crate) fn listen() -> Result<()> {
+pub fn listen() -> Result<()> {
     ctrlc::set_handler(|| {
         // Ending at once leaves nothing behind either: the guard does what remains.
         if REQUESTED.swap(true, Ordering::SeqCst) {
@@ -18,7 +18,7 @@ pub(crate) fn listen() -> Result<()> {
 }
 
 /// An error once somebody has asked us to stop.
-pub(crate) fn check() -> Result<()> {
+pub fn check() -> Result<()> {
     if REQUESTED.load(Ordering::SeqCst) {
         Err(Error::Interrupted)
     } else {

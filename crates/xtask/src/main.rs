@@ -1,8 +1,8 @@
 //! `cargo xtask …`: everything that a developer of this repository runs.
 //!
 //! `test` installs what is missing (Debian), starts private servers, runs every test and cleans up; `services` starts the
-//! servers alone; `check` is formatting, lints, features, docs and hygiene; `bench` measures; `ci` is `check`,
-//! then `test`, then a moment of `bench`.
+//! servers alone; `check` is formatting, lints, features, docs and hygiene; `bench` measures; `prove` is the proof at length
+//! (docs/proof.md); `ci` is `check`, then `test`, then a moment of `bench`.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -11,14 +11,8 @@
 
 mod bench;
 mod check;
-mod error;
-mod guard;
 mod hygiene;
-mod install;
-mod interrupt;
-mod process;
-mod repository;
-mod services;
+mod prove;
 mod steps;
 mod test;
 
@@ -27,7 +21,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::error::{Error, Result};
+use xtask::error::{Error, Result};
+use xtask::{guard, interrupt, services};
+
 use crate::steps::Steps;
 
 #[derive(Parser)]
@@ -59,6 +55,13 @@ enum Command {
     Bench(bench::Bench),
     /// What CI runs: `check`, then `test`, then the benchmark for a moment.
     Ci,
+    /// Proves the promises on every driver and under faults; `--help` behind it says how much of it can be chosen.
+    #[command(disable_help_flag = true)]
+    Prove {
+        /// Handed on to `proof run`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Waits for its standard input to end, then stops the servers and removes the folder (started by the others).
     #[command(hide = true)]
     Guard { folder: PathBuf },
@@ -92,6 +95,7 @@ fn run(command: Command) -> Result<()> {
             .and_then(|()| test::run(&mut steps, &[]))
             .and_then(|()| bench::smoke(&mut steps)),
         Command::Bench(bench) => bench.run(&mut steps),
+        Command::Prove { arguments } => return prove::run(&arguments),
         Command::Guard { .. } => Ok(()),
     };
     steps.print();

@@ -11,13 +11,13 @@ use crate::error::{Context, Error, Result};
 use crate::{interrupt, repository};
 
 /// How often we look whether something has happened.
-pub(crate) const POLL: Duration = Duration::from_millis(50);
+pub const POLL: Duration = Duration::from_millis(50);
 
 /// How long a command may take to end after an interruption.
 const GRACE: Duration = Duration::from_secs(10);
 
 /// The path of a program. Servers are looked for in the system's folders too, which a plain user has not in `PATH`.
-pub(crate) fn find(program: &str) -> Option<PathBuf> {
+pub fn find(program: &str) -> Option<PathBuf> {
     let look = r#"PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin" command -v "$0""#;
     let output = Command::new("sh")
         .args(["-c", look, program])
@@ -28,12 +28,12 @@ pub(crate) fn find(program: &str) -> Option<PathBuf> {
 }
 
 /// The path of a program that must be there.
-pub(crate) fn need(program: &str) -> Result<PathBuf> {
+pub fn need(program: &str) -> Result<PathBuf> {
     find(program).ok_or_else(|| Error::new(format!("{program} is not installed")))
 }
 
 /// Runs a command to its end and hands back what it wrote; a failure quotes what it complained of.
-pub(crate) fn output(command: &mut Command) -> Result<String> {
+pub fn output(command: &mut Command) -> Result<String> {
     let name = name(command);
     let output = command
         .stdin(Stdio::null())
@@ -51,7 +51,7 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
 }
 
 /// Waits until `ready` says so; an error when it takes too long or somebody interrupts us.
-pub(crate) fn wait_until(
+pub fn wait_until(
     what: &str,
     limit: Duration,
     mut ready: impl FnMut() -> Result<bool>,
@@ -85,7 +85,7 @@ const ABOUT_US: [&str; 7] = [
 ];
 
 /// Forgets what a cargo above us has said of our own package.
-pub(crate) fn forget_us(command: &mut Command) -> &mut Command {
+pub fn forget_us(command: &mut Command) -> &mut Command {
     for variable in ABOUT_US {
         command.env_remove(variable);
     }
@@ -93,7 +93,7 @@ pub(crate) fn forget_us(command: &mut Command) -> &mut Command {
 }
 
 /// Runs cargo in the repository, in sight of the user.
-pub(crate) fn cargo(arguments: &[&str], variables: &[(&str, &str)]) -> Result<()> {
+pub fn cargo(arguments: &[&str], variables: &[(&str, &str)]) -> Result<()> {
     eprintln!("$ cargo {}", arguments.join(" "));
     let mut command = Command::new("cargo");
     forget_us(&mut command)
@@ -109,7 +109,7 @@ pub(crate) fn cargo(arguments: &[&str], variables: &[(&str, &str)]) -> Result<()
 }
 
 /// An error when a command ended badly.
-pub(crate) fn succeed(status: ExitStatus) -> Result<()> {
+pub fn succeed(status: ExitStatus) -> Result<()> {
     if status.success() {
         Ok(())
     } else {
@@ -118,7 +118,7 @@ pub(crate) fn succeed(status: ExitStatus) -> Result<()> {
 }
 
 /// Waits for a child that leads a process group. When somebody interrupts us, the group is interrupted too.
-pub(crate) fn wait_for_end(child: &mut Child) -> Result<ExitStatus> {
+pub fn wait_for_end(child: &mut Child) -> Result<ExitStatus> {
     let mut interrupted: Option<Instant> = None;
     loop {
         let ended = child.try_wait().context("waiting for a command")?;

@@ -7,13 +7,13 @@ use crate::error::{Context, Result};
 use crate::process;
 
 /// The repository's root.
-pub(crate) fn root() -> PathBuf {
+pub fn root() -> PathBuf {
     let own = Path::new(env!("CARGO_MANIFEST_DIR"));
     own.ancestors().nth(2).unwrap_or(own).to_path_buf()
 }
 
 /// The manifests of the workspaces beside the main one, by name: the benchmark and the examples.
-pub(crate) fn own_workspaces() -> Result<Vec<PathBuf>> {
+pub fn own_workspaces() -> Result<Vec<PathBuf>> {
     let mut folders = entries(&root().join("examples"))?;
     folders.push(root().join("benches"));
     let mut manifests: Vec<PathBuf> = folders
@@ -26,7 +26,7 @@ pub(crate) fn own_workspaces() -> Result<Vec<PathBuf>> {
 }
 
 /// The library's features, but for `default`.
-pub(crate) fn features() -> Result<Vec<String>> {
+pub fn features() -> Result<Vec<String>> {
     let manifest = root().join("crates/arvel-session/Cargo.toml");
     let text = std::fs::read_to_string(&manifest).context("reading the library's manifest")?;
     Ok(features_in(&text))
@@ -48,7 +48,7 @@ fn features_in(manifest: &str) -> Vec<String> {
 }
 
 /// The files that git knows, or would add, as paths from the root.
-pub(crate) fn files() -> Result<Vec<String>> {
+pub fn files() -> Result<Vec<String>> {
     let mut git = Command::new("git");
     git.current_dir(root())
         .args(["ls-files", "--cached", "--others", "--exclude-standard"]);
@@ -61,7 +61,7 @@ pub(crate) fn files() -> Result<Vec<String>> {
 }
 
 /// What a folder holds.
-pub(crate) fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
+pub fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     let reading = || format!("reading the folder {}", folder.display());
     let listing = std::fs::read_dir(folder).context(reading())?;
     listing

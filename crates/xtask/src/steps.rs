@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::error::{Error, Result};
+use xtask::error::{Error, Result};
 
 /// What was run so far.
 #[derive(Default)]

@@ -5,11 +5,12 @@ use std::process::Command;
 
 use rustix::process::Signal;
 
-use crate::error::Result;
-use crate::guard::{self, Guard};
-use crate::services::{self, Variables};
+use xtask::error::Result;
+use xtask::guard::{self, Guard};
+use xtask::services::{self, Variables};
+use xtask::{install, process, repository};
+
 use crate::steps::Steps;
-use crate::{install, process, repository};
 
 /// Installs, starts, tests; the guard cleans up, whatever comes of it.
 pub(crate) fn run(steps: &mut Steps, filters: &[String]) -> Result<()> {
@@ -34,6 +35,22 @@ pub(crate) fn run(steps: &mut Steps, filters: &[String]) -> Result<()> {
     steps.run("conformance, a line for each driver", || {
         cargo.conformance()
     })?;
+    if filters.is_empty() {
+        steps.run("the proof, in short", || {
+            process::cargo(
+                &[
+                    "run",
+                    "--quiet",
+                    "--package",
+                    "proof",
+                    "--",
+                    "run",
+                    "--short",
+                ],
+                &[],
+            )
+        })?;
+    }
     for manifest in repository::own_workspaces()? {
         let name = manifest
             .strip_prefix(repository::root())

@@ -15,8 +15,9 @@ pub(super) fn start(guard: &Guard) -> Result<Variables> {
     let folder = folder_for(guard, "chromedriver", None)?;
     let mut driver = command(&process::need("chromedriver")?, &folder, None);
     driver.arg(format!("--port={port}")).env("TMPDIR", &folder);
-    Server::start(guard, "chromedriver", &mut driver, Signal::TERM)?
-        .wait_until(|| TcpStream::connect(("127.0.0.1", port)).is_ok())?;
+    Server::start(guard, "chromedriver", driver, Signal::TERM, move || {
+        TcpStream::connect(("127.0.0.1", port)).is_ok()
+    })?;
     Ok(vec![(
         "ARVEL_TEST_CHROMEDRIVER",
         format!("http://127.0.0.1:{port}"),

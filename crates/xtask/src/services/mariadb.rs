@@ -4,7 +4,7 @@ use std::process::Command;
 
 use rustix::process::Signal;
 
-use super::{Server, Variables, command, folder_for, free_port};
+use super::{Keeps, Server, Variables, command, folder_for, free_port, server};
 use crate::error::{Context, Result};
 use crate::guard::Guard;
 use crate::process;
@@ -17,62 +17,86 @@ CREATE USER IF NOT EXISTS 'arvel'@'%' IDENTIFIED BY 'arvel';
 GRANT ALL ON *.* TO 'arvel'@'%' WITH GRANT OPTION;
 ";
 
-/// Makes the system's tables, starts the server and makes the database. Nothing in it survives a crash of the machine.
-pub(super) fn start(guard: &Guard) -> Result<Variables> {
-    let url = start_with(guard, "--innodb-flush-log-at-trx-commit=0")?;
-    Ok(vec![("ARVEL_TEST_MYSQL", url)])
+/// A server with an empty database.
+pub struct MariaDb {
+    /// Its process.
+    pub server: Server,
+    port: u16,
 }
 
-/// Like [`start`], but as on a real machine. It answers the database's URL.
-pub(super) fn start_durable(guard: &Guard) -> Result<String> {
-    start_with(guard, "--innodb-flush-log-at-trx-commit=1")
+impl MariaDb {
+    /// Makes the system's tables, starts the server and makes the database.
+    ///
+    /// # Errors
+    /// It is not installed, or does not start.
+    pub fn start(guard: &Guard, keeps: Keeps) -> Result<Self> {
+        let folder = folder_for(guard, "mariadb", USER)?;
+        let data = format!("--datadir={}", folder.join("data").display());
+        let mut install = command(&process::need("mariadb-install-db")?, &folder, USER);
+        install.args([
+            "--no-defaults",
+            &data,
+            "--auth-root-authentication-method=normal",
+            "--skip-test-db",
+        ]);
+        server::run(guard, "mariadb-install-db", install)?;
+
+        let statements = guard.folder().join("mariadb.sql");
+        std::fs::write(&statements, FIRST_STATEMENTS)
+            .context("writing MariaDB's first statements")?;
+        let port = free_port()?;
+        let mut server = command(&process::need("mariadbd")?, &folder, USER);
+        server.args([
+            "--no-defaults",
+            &data,
+            "--bind-address=127.0.0.1",
+            "--port",
+            &port.to_string(),
+            "--socket=mariadb.sock",
+        ]);
+        let flush = match keeps {
+            Keeps::Nothing => 0,
+            Keeps::Everything => 1,
+        };
+        // Every test process brings a pool.
+        server.args(["--max-connections=400", "--skip-name-resolve"]);
+        server.arg(format!("--innodb-flush-log-at-trx-commit={flush}"));
+        server.arg(format!("--init-file={}", statements.display()));
+        let server = Server::start(guard, "mariadb", server, Signal::TERM, move || {
+            client(port, "SELECT 1").is_ok()
+        })?;
+        Ok(Self { server, port })
+    }
+
+    /// Where the database is.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("mysql://arvel:arvel@127.0.0.1:{}/arvel", self.port)
+    }
+
+    /// Its TCP port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// What the server answers, a line for each row.
+    ///
+    /// # Errors
+    /// The server refuses it, or is not there.
+    pub fn query(&self, sql: &str) -> Result<String> {
+        client(self.port, sql)
+    }
+
+    pub(super) fn variables(&self) -> Variables {
+        vec![("ARVEL_TEST_MYSQL", self.url())]
+    }
 }
 
-fn start_with(guard: &Guard, flush: &str) -> Result<String> {
-    let folder = folder_for(guard, "mariadb", USER)?;
-    let data = format!("--datadir={}", folder.join("data").display());
-    let mut install = command(&process::need("mariadb-install-db")?, &folder, USER);
-    install.args([
-        "--no-defaults",
-        &data,
-        "--auth-root-authentication-method=normal",
-        "--skip-test-db",
-    ]);
-    Server::start(guard, "mariadb-install-db", &mut install, Signal::TERM)?.wait_for_end()?;
-
-    let statements = guard.folder().join("mariadb.sql");
-    std::fs::write(&statements, FIRST_STATEMENTS).context("writing MariaDB's first statements")?;
-    let port = free_port()?;
-    let port = port.to_string();
-    let mut server = command(&process::need("mariadbd")?, &folder, USER);
-    server.args([
-        "--no-defaults",
-        &data,
-        "--bind-address=127.0.0.1",
-        "--port",
-        &port,
-        "--socket=mariadb.sock",
-    ]);
-    // Every test process brings a pool.
-    server.args(["--max-connections=400", "--skip-name-resolve", flush]);
-    server.arg(format!("--init-file={}", statements.display()));
-    let mut server = Server::start(guard, "mariadb", &mut server, Signal::TERM)?;
-    let client = [
-        "--no-defaults",
-        "--host=127.0.0.1",
-        "--user=arvel",
-        "--password=arvel",
-        "--port",
-        &port,
-        "arvel",
-    ];
-    server.wait_until(|| {
-        process::output(
-            Command::new("mariadb")
-                .args(client)
-                .arg("--execute=SELECT 1"),
-        )
-        .is_ok()
-    })?;
-    Ok(format!("mysql://arvel:arvel@127.0.0.1:{port}/arvel"))
+fn client(port: u16, sql: &str) -> Result<String> {
+    let mut client = Command::new("mariadb");
+    client.args(["--no-defaults", "--host=127.0.0.1", "--user=arvel"]);
+    client.args(["--password=arvel", "--connect-timeout=5", "--batch"]);
+    client.args(["--skip-column-names", "--port", &port.to_string()]);
+    process::output(client.args(["arvel", "--execute", sql]))
 }

@@ -1,26 +1,26 @@
 //! The private servers that the tests talk to: each on free ports, in a folder that goes with the run.
 
 mod chromedriver;
-mod mariadb;
-pub(crate) mod postgres;
-mod redis;
+pub mod mariadb;
+pub mod postgres;
+pub mod redis;
+mod server;
 mod tls;
 
-use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
 use std::net::TcpListener;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::process::Command;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
-use rustix::process::Signal;
-
 use crate::error::{Context, Error, Result};
 use crate::guard::{self, Guard};
 use crate::{install, interrupt, process};
+
+pub use server::Server;
 
 /// How long a server may take to get ready.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -28,18 +28,27 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// Where free ports are looked for.
 const PORTS: Range<u16> = 12_000..32_000;
 
+/// What a server does with what it has acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keeps {
+    /// Whatever is fastest: nothing of a test's has to survive a crash.
+    Nothing,
+    /// It survives the death of the server: acknowledged is on its way to the disk.
+    Everything,
+}
+
 /// The environment variables that lead the tests to the servers.
-pub(crate) type Variables = Vec<(&'static str, String)>;
+pub type Variables = Vec<(&'static str, String)>;
 
 /// Starts every server, all at once, and hands back where they are.
-pub(crate) fn start(guard: &Guard) -> Result<Variables> {
+pub fn start(guard: &Guard) -> Result<Variables> {
     type Start = fn(&Guard) -> Result<Variables>;
     let starts: [Start; 7] = [
-        postgres::start,
-        mariadb::start,
-        redis::start_cluster,
-        redis::start_sentinel,
-        redis::start_single,
+        |guard| Ok(postgres::Postgres::start(guard, Keeps::Nothing)?.variables()),
+        |guard| Ok(mariadb::MariaDb::start(guard, Keeps::Nothing)?.variables()),
+        |guard| Ok(redis::Cluster::start(guard, Keeps::Nothing)?.variables()),
+        |guard| Ok(redis::Sentinels::start(guard, Keeps::Nothing)?.variables()),
+        |guard| Ok(redis::Single::start(guard, Keeps::Nothing)?.variables()),
         redis::start_tls,
         chromedriver::start,
     ];
@@ -58,24 +67,26 @@ pub(crate) fn start(guard: &Guard) -> Result<Variables> {
 }
 
 /// Starts what the benchmark needs, as on a real machine, and hands back the options that lead it there.
-pub(crate) fn start_for_benchmark(guard: &Guard) -> Result<Variables> {
-    let [postgres, relaxed] = postgres::start_durable(guard)?;
-    let mysql = mariadb::start_durable(guard)?;
-    let redis = redis::start_single(guard)?;
-    let redis = redis.into_iter().map(|(_, url)| ("--redis", url)).take(1);
-    let mut options: Variables = redis.collect();
-    options.extend([
-        ("--postgres", postgres),
-        ("--postgres-relaxed", relaxed),
-        ("--mysql", mysql),
-    ]);
+///
+/// # Errors
+/// A server is not installed, or does not start.
+pub fn start_for_benchmark(guard: &Guard) -> Result<Variables> {
+    let postgres = postgres::Postgres::start(guard, Keeps::Everything)?;
+    let mysql = mariadb::MariaDb::start(guard, Keeps::Everything)?;
+    // Memory is where Redis keeps sessions, also on a real machine.
+    let redis = redis::Single::start(guard, Keeps::Nothing)?;
     let folder = folder_for(guard, "benchmark", None)?;
-    options.push(("--folder", folder.display().to_string()));
-    Ok(options)
+    Ok(vec![
+        ("--redis", redis.url()),
+        ("--postgres", postgres.url()),
+        ("--postgres-relaxed", postgres.add_relaxed()?),
+        ("--mysql", mysql.url()),
+        ("--folder", folder.display().to_string()),
+    ])
 }
 
 /// `cargo xtask services`: starts the servers and keeps them until somebody interrupts us.
-pub(crate) fn serve(write: Option<&Path>) -> Result<()> {
+pub fn serve(write: Option<&Path>) -> Result<()> {
     install::run()?;
     let guard = Guard::start()?;
     let exports: String = start(&guard)?
@@ -92,63 +103,6 @@ pub(crate) fn serve(write: Option<&Path>) -> Result<()> {
     write
         .map_or(Ok(()), std::fs::remove_file)
         .context("removing the file of exports")
-}
-
-/// A server that was started and is not ready yet.
-struct Server {
-    name: String,
-    child: Child,
-    log: PathBuf,
-}
-
-impl Server {
-    /// Starts a command made by [`guard::in_own_session`]; what it writes goes to a log in the run's folder.
-    fn start(guard: &Guard, name: &str, command: &mut Command, stop: Signal) -> Result<Self> {
-        let log = guard.folder().join(format!("{name}.log"));
-        let file = File::create(&log).context(format!("making {}", log.display()))?;
-        let errors = file.try_clone().context("sharing a log")?;
-        let child = guard.spawn(command.stdout(file).stderr(errors), stop)?;
-        Ok(Self {
-            name: name.to_owned(),
-            child,
-            log,
-        })
-    }
-
-    /// Waits until `ready`; if the server ends before that, the error quotes its log.
-    fn wait_until(&mut self, mut ready: impl FnMut() -> bool) -> Result<()> {
-        let child = &mut self.child;
-        let result = process::wait_until(&self.name, LIMIT, || {
-            let ended = child.try_wait().context("looking after a server")?;
-            ended.map_or_else(
-                || Ok(ready()),
-                |status| Err(Error::new(format!("it ended with {status}"))),
-            )
-        });
-        result.map_err(|error| self.explain(error))
-    }
-
-    /// Waits until the command, which is no server, has ended well.
-    fn wait_for_end(&mut self) -> Result<()> {
-        let child = &mut self.child;
-        let result = process::wait_until(&self.name, LIMIT, || {
-            match child.try_wait().context("waiting")? {
-                Some(status) if !status.success() => {
-                    Err(Error::new(format!("it ended with {status}")))
-                }
-                ended => Ok(ended.is_some()),
-            }
-        });
-        result.map_err(|error| self.explain(error))
-    }
-
-    fn explain(&self, error: Error) -> Error {
-        let Error::Failed(why) = error else {
-            return error;
-        };
-        let log = std::fs::read_to_string(&self.log).unwrap_or_default();
-        Error::new(format!("{}: {why}\n{log}", self.name))
-    }
 }
 
 /// A free port, for a server that is about to start. It lies below the ports that the system gives to whoever asks for

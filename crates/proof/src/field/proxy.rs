@@ -1,0 +1,113 @@
+//! A wire between the servers and their store that can be cut, silenced and slowed down.
+
+use std::{net::SocketAddr, time::Duration};
+
+use fastrand::Rng;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{
+        TcpListener, TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    sync::watch,
+    task::JoinHandle,
+};
+
+/// The state of a wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wire {
+    /// Everything comes through.
+    Open,
+    /// Every connection ends at once, in the middle of what it carries, and none is made.
+    Cut,
+    /// Nothing comes through, and nothing ends.
+    Silent,
+    /// Everything comes through later, by up to so many milliseconds.
+    Slow(u64),
+}
+
+/// A wire to one server.
+#[derive(Debug)]
+pub struct Proxy {
+    address: SocketAddr,
+    state: watch::Sender<Wire>,
+    acceptor: JoinHandle<()>,
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.acceptor.abort();
+    }
+}
+
+impl Proxy {
+    /// Lays a wire to the server at this port.
+    ///
+    /// # Errors
+    /// There is no port for it.
+    pub async fn to(port: u16) -> std::io::Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        let (state, seen) = watch::channel(Wire::Open);
+        let acceptor = tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                tokio::spawn(carry(client, port, seen.clone()));
+            }
+        });
+        Ok(Self {
+            address,
+            state,
+            acceptor,
+        })
+    }
+
+    /// Its own port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// Changes its state, for the connections that there are too.
+    pub fn set(&self, wire: Wire) {
+        self.state.send_replace(wire);
+    }
+}
+
+async fn carry(client: TcpStream, port: u16, mut state: watch::Receiver<Wire>) {
+    if *state.borrow_and_update() == Wire::Cut {
+        return;
+    }
+    let Ok(server) = TcpStream::connect(("127.0.0.1", port)).await else {
+        return;
+    };
+    let (from_client, to_client) = client.into_split();
+    let (from_server, to_server) = server.into_split();
+    tokio::select! {
+        () = pump(from_client, to_server, state.clone()) => {}
+        () = pump(from_server, to_client, state.clone()) => {}
+        _ = state.wait_for(|wire| *wire == Wire::Cut) => {}
+    }
+}
+
+/// Carries one direction, as slowly as the state wants it.
+async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut state: watch::Receiver<Wire>) {
+    let mut rng = Rng::new();
+    let mut bytes = vec![0; 16 << 10];
+    while let Ok(read) = from.read(&mut bytes).await {
+        if read == 0 {
+            return;
+        }
+        let wire = *state.borrow_and_update();
+        match wire {
+            Wire::Slow(most) => {
+                let delay = Duration::from_millis(rng.u64(..=most));
+                tokio::time::sleep(delay).await;
+            }
+            Wire::Silent if state.wait_for(|wire| *wire != Wire::Silent).await.is_err() => return,
+            _ => {}
+        }
+        if to.write_all(&bytes[..read]).await.is_err() {
+            return;
+        }
+    }
+}
