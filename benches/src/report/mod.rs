@@ -34,7 +34,8 @@ fn replace(text: &str, mark: &str, with: &str) -> Result<String> {
     });
     let (before, after) = parts.with_context(|| format!("the document has no {}", start.trim()))?;
     ensure!(!with.contains(end), "a table holds the mark of its end");
-    Ok(format!("{before}{start}{with}{end}{after}"))
+    let with = with.trim_matches('\n');
+    Ok(format!("{before}{start}\n{with}\n\n{end}{after}"))
 }
 
 #[cfg(test)]
@@ -47,7 +48,7 @@ mod tests {
         let new = replace(text, "one", "new\n").unwrap();
         assert_eq!(
             new,
-            "a\n<!-- one -->\nnew\n<!-- end -->\nb\n<!-- two -->\n<!-- end -->\n"
+            "a\n<!-- one -->\n\nnew\n\n<!-- end -->\nb\n<!-- two -->\n<!-- end -->\n"
         );
         assert_eq!(replace(&new, "one", "new\n").unwrap(), new);
         assert!(replace(text, "three", "new\n").is_err());

@@ -5,13 +5,13 @@ use std::{fs, path::Path};
 use anyhow::{Result, anyhow};
 use plotters::{
     backend::SVGBackend,
-    chart::{ChartBuilder, SeriesLabelPosition},
+    chart::ChartBuilder,
     coord::Shift,
-    drawing::{DrawingArea, IntoDrawingArea},
-    element::{Circle, PathElement},
+    drawing::{DrawingArea, DrawingAreaErrorKind, IntoDrawingArea},
+    element::{Circle, PathElement, Text},
     prelude::IntoLogRange,
     series::LineSeries,
-    style::{BLACK, Color, Palette, Palette99, WHITE},
+    style::{Color, Palette, Palette99, RGBAColor, WHITE},
 };
 
 use crate::{
@@ -20,8 +20,10 @@ use crate::{
     table,
 };
 
-const WIDTH: u32 = 1200;
+const WIDTH: u32 = 1400;
 const HEIGHT: u32 = 520;
+/// The part on the right that says which line is whose.
+const LEGEND: u32 = 260;
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
@@ -42,25 +44,51 @@ pub(super) fn draw(points: &[Point], folder: &Path) -> Result<()> {
 }
 
 fn paint(area: &Area<'_>, curve: Curve, points: &[&Point]) -> Result<()> {
-    let plain = |error: plotters::drawing::DrawingAreaErrorKind<_>| anyhow!("{error}");
     area.fill(&WHITE).map_err(plain)?;
-    let halves = area.split_evenly((1, 2));
-    for (half, case) in halves.iter().zip([Case::Read, Case::ReadWrite]) {
+    let (panels, legend) = area.split_horizontally(WIDTH - LEGEND);
+    let mut names: Vec<String> = points.iter().map(|point| point.line()).collect();
+    names.sort_unstable();
+    names.dedup();
+    for (half, case) in panels
+        .split_evenly((1, 2))
+        .iter()
+        .zip([Case::Read, Case::ReadWrite])
+    {
         let of_it: Vec<&Point> = points
             .iter()
             .copied()
             .filter(|one| one.case == case)
             .collect();
         if !of_it.is_empty() {
-            panel(half, curve, case, &of_it)?;
+            panel(half, curve, case, &of_it, &names)?;
         }
+    }
+    for (index, name) in names.iter().enumerate() {
+        let y = 60 + 22 * i32::try_from(index)?;
+        let line = PathElement::new([(0, y), (18, y)], color(index).stroke_width(2));
+        legend.draw(&line).map_err(plain)?;
+        let text = Text::new(name.clone(), (24, y - 6), ("sans-serif", 13));
+        legend.draw(&text).map_err(plain)?;
     }
     area.present().map_err(plain)
 }
 
+fn color(index: usize) -> RGBAColor {
+    Palette99::pick(index).to_rgba()
+}
+
+fn plain(error: DrawingAreaErrorKind<std::io::Error>) -> anyhow::Error {
+    anyhow!("{error}")
+}
+
 /// Both axes are logarithmic.
-fn panel(area: &Area<'_>, curve: Curve, case: Case, points: &[&Point]) -> Result<()> {
-    let plain = |error: plotters::drawing::DrawingAreaErrorKind<_>| anyhow!("{error}");
+fn panel(
+    area: &Area<'_>,
+    curve: Curve,
+    case: Case,
+    points: &[&Point],
+    names: &[String],
+) -> Result<()> {
     let xs = bounds(points.iter().map(|point| point.x as f64));
     let ys = bounds(points.iter().map(|point| point.y));
     let mut chart = ChartBuilder::on(area)
@@ -80,30 +108,17 @@ fn panel(area: &Area<'_>, curve: Curve, case: Case, points: &[&Point]) -> Result
     mesh.light_line_style(WHITE.mix(0.0))
         .draw()
         .map_err(plain)?;
-    let mut names: Vec<String> = points.iter().map(|point| point.line()).collect();
-    names.dedup();
-    names.sort_unstable();
-    names.dedup();
     for (index, name) in names.iter().enumerate() {
-        let color = Palette99::pick(index).to_rgba();
         let line = points.iter().filter(|point| point.line() == *name);
         let line: Vec<(f64, f64)> = line.map(|point| (point.x as f64, point.y)).collect();
         let dots = line
             .iter()
-            .map(|point| Circle::new(*point, 3, color.filled()));
+            .map(|point| Circle::new(*point, 3, color(index).filled()));
         chart.draw_series(dots).map_err(plain)?;
-        chart
-            .draw_series(LineSeries::new(line, color.stroke_width(2)))
-            .map_err(plain)?
-            .label(name)
-            .legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], color.stroke_width(2)));
+        let line = LineSeries::new(line, color(index).stroke_width(2));
+        chart.draw_series(line).map_err(plain)?;
     }
-    let mut labels = chart.configure_series_labels();
-    labels.position(SeriesLabelPosition::UpperLeft);
-    labels
-        .background_style(WHITE.mix(0.8))
-        .border_style(BLACK.mix(0.2));
-    labels.draw().map_err(plain)
+    Ok(())
 }
 
 fn bounds(values: impl Iterator<Item = f64>) -> (f64, f64) {
