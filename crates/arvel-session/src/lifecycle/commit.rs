@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::{
     Answer, Ask, Carrier, Context, CookieChange, Machine, Origin, Step,
     destroy::Destroy,
+    failures::{damaged, lost_answer, lost_record},
     open::unexpected,
     refresh::renewed,
     replace::Replace,
@@ -483,22 +484,4 @@ impl Machine for Commit {
     fn give_up(&mut self, cx: &Context, error: Error) -> Self::Output {
         self.failed(cx, error)
     }
-}
-
-pub(super) fn damaged() -> Error {
-    Error::new(
-        ErrorKind::Store,
-        "the stored session was changed by somebody and cannot be opened",
-    )
-}
-
-pub(super) fn lost_record() -> Error {
-    Error::new(ErrorKind::Store, "the store has lost the session's record")
-}
-
-fn lost_answer() -> Error {
-    Error::new(
-        ErrorKind::Store,
-        "the store's answer was lost, and whether the session was saved cannot be found out",
-    )
 }

@@ -2,7 +2,8 @@
 
 use super::{
     Ask, Committed, Context, CookieChange, Step,
-    commit::{Commit, Outcome, Stage, lost_record},
+    commit::{Commit, Outcome, Stage},
+    failures::lost_record,
     replace::{durable, marker},
     rule,
     work::Target,

@@ -2,7 +2,8 @@
 
 use super::{
     Ask, Context,
-    commit::{Commit, Next, Stage, lost_record},
+    commit::{Commit, Next, Stage},
+    failures::lost_record,
     work::Target,
 };
 use crate::{Time, record::Record, session::Intent};

@@ -10,6 +10,7 @@ mod envelope;
 mod expiry;
 #[cfg(test)]
 mod explorer;
+mod failures;
 mod handover;
 mod open;
 mod refresh;

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use super::{
     Ask, Committed, Context, Replacement, Step,
-    commit::{Commit, Outcome, Stage, damaged, lost_record},
+    commit::{Commit, Outcome, Stage},
+    failures::{damaged, lost_record},
     open::unexpected,
     rule,
     work::{Place, Target},
