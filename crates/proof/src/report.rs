@@ -19,6 +19,8 @@ pub struct Outcome {
     pub operations: usize,
     /// Requests of which nobody learned what became of them.
     pub unknown: usize,
+    /// Writes of those that are known to have taken effect.
+    pub took_effect: usize,
     /// Faults that were injected.
     pub faults: usize,
     /// Acknowledged writes that the store has lost where its documentation says that it may.
@@ -35,6 +37,7 @@ impl AddAssign for Outcome {
         self.calls += other.calls;
         self.operations += other.operations;
         self.unknown += other.unknown;
+        self.took_effect += other.took_effect;
         self.faults += other.faults;
         self.lost += other.lost;
         self.violations.extend(other.violations);

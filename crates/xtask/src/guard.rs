@@ -106,6 +106,7 @@ pub fn watch(folder: &Path) -> Result<()> {
         started.extend(line.ok().as_deref().and_then(Started::parse));
     }
     stop(&started, folder);
+    unmount(folder);
     remove(folder)
 }
 
@@ -192,6 +193,19 @@ impl Process {
             runs,
             has_terminal,
         })
+    }
+}
+
+/// Unmounts what was mounted below the folder.
+fn unmount(folder: &Path) {
+    let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    let places = mounts.lines().filter_map(|line| line.split(' ').nth(1));
+    for place in places.filter(|place| Path::new(place).starts_with(folder)) {
+        let mut umount = Command::new("umount");
+        umount.args(["--lazy", place]);
+        if let Err(error) = crate::process::output(&mut umount) {
+            eprintln!("xtask: {error:?}");
+        }
     }
 }
 

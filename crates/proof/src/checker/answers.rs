@@ -3,7 +3,7 @@
 use super::{Findings, Rule, index::Index};
 use crate::{
     history::{Answer, Call},
-    plan::Ending,
+    plan::{Ending, Op},
 };
 
 const UNAVAILABLE: u16 = 503;
@@ -14,16 +14,23 @@ pub(super) fn check(index: &Index<'_>, findings: &mut Findings) {
         if let Some(what) = wrong(call, index.history.quiet) {
             findings.violated(Rule::WrongAnswer, format!("call {number} {what}"));
         }
+        let limit = commits(call) * deadline + index.history.slack;
         let took = call
             .end
             .saturating_sub(call.start)
             .saturating_sub(call.waits());
-        let answered = matches!(call.answer, Answer::Done { .. } | Answer::Failed(_));
-        if answered && deadline > 0 && took > deadline {
+        let waited = !matches!(call.answer, Answer::Left | Answer::Begun);
+        if waited && deadline > 0 && took > limit {
             let what = format!("call {number} was answered after {took} µs beside its own waits");
             findings.violated(Rule::TooLate, what);
         }
     }
+}
+
+/// How often a call may wait for the store: to open, for each save, before the head and at the end of a body.
+fn commits(call: &Call) -> u64 {
+    let saves = call.plan.ops.iter().filter(|op| **op == Op::Save);
+    2 + saves.count() as u64 + u64::from(!call.plan.body.is_empty())
 }
 
 fn wrong(call: &Call, quiet: bool) -> Option<String> {

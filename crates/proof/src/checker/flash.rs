@@ -126,7 +126,7 @@ fn uses_up(index: &Index<'_>, earlier: &View<'_>, later: &View<'_>, flash: &Flas
     let kept = index.history.calls.iter().any(|other| {
         keeps(other, flash.key) && other.start < later.end && sees(other, flash) != Some(false)
     });
-    let forked = index.fork(id, old, call.end).is_some();
+    let forked = index.may_have_forked(id, old, call.end);
     index.is_of(id, old) && !forked && !kept
 }
 
@@ -155,7 +155,7 @@ fn look_for(index: &Index<'_>, view: &View<'_>, flash: &Flash<'_>, findings: &mu
     };
     // Who wrote with an id that may have been dead has perhaps written nothing.
     let stored = set(source).is_some() || source.view().is_some_and(|view| !view.is_empty());
-    if !index.is_of(id, home) || !stored || index.fork(id, home, source.end).is_some() {
+    if !index.is_of(id, home) || !stored || index.may_have_forked(id, home, source.end) {
         return;
     }
     let mut others = index.history.calls.iter().enumerate();

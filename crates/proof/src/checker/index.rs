@@ -180,6 +180,16 @@ impl<'h> Index<'h> {
         acked.into_iter().chain(shown).min()
     }
 
+    /// How many writes of unknown outcome somebody has seen.
+    pub(super) fn took_effect(&self) -> usize {
+        let unknown = |stamp: &&Stamp| {
+            let deed = self.deeds.get(stamp.call);
+            let part = deed.and_then(|deed| deed.part(**stamp));
+            part.is_some_and(|part| part.fate == Fate::Unknown)
+        };
+        self.shown.keys().filter(unknown).count()
+    }
+
     pub(super) fn logged(&self, id: SessionId) -> Option<Micros> {
         self.logged.get(&id).copied()
     }
@@ -242,16 +252,16 @@ impl<'h> Index<'h> {
         self.call(one).start < end(other) && self.call(other).start < end(one)
     }
 
-    /// The youngest id between one that a view shows and an older one at which what was done at `written` may have stayed
-    /// behind: it may be a fork, of what its maker had loaded before, or of nothing where the old one was being ended.
-    pub(super) fn fork(
+    /// The ids between one that a view shows and an older one at which what was done at `written` may have stayed behind:
+    /// they may be forks, of what their makers had loaded before, or of nothing where the old one was being ended.
+    pub(super) fn forks(
         &self,
         shown: SessionId,
         root: SessionId,
         written: Micros,
-    ) -> Option<SessionId> {
-        let mut path = self.lineage(shown).take_while(|id| *id != root);
-        path.find(|id| {
+    ) -> impl Iterator<Item = SessionId> {
+        let path = self.lineage(shown).take_while(move |id| *id != root);
+        path.filter(move |id| {
             let Some(born) = self.birth(*id) else {
                 return false;
             };
@@ -259,6 +269,16 @@ impl<'h> Index<'h> {
             self.rivals(born)
                 .any(|rival| loaded_before || self.deeds[rival].intent == Intent::Invalidate)
         })
+    }
+
+    /// Whether there is any of those.
+    pub(super) fn may_have_forked(
+        &self,
+        shown: SessionId,
+        root: SessionId,
+        written: Micros,
+    ) -> bool {
+        self.forks(shown, root, written).next().is_some()
     }
 }
 

@@ -124,6 +124,8 @@ pub struct Verdict {
     pub violations: Vec<Violation>,
     /// The acknowledged writes that the store itself has lost, where its documentation says that it may.
     pub lost: Vec<String>,
+    /// How many writes of unknown outcome are known to have taken effect.
+    pub took_effect: usize,
     /// How many operations the history has.
     pub operations: usize,
 }
@@ -145,6 +147,7 @@ pub fn check(history: &History) -> Verdict {
     let operations = |call: &crate::history::Call| call.plan.ops.len() + call.plan.body.len();
     Verdict {
         violations: findings.violations.into_iter().collect(),
+        took_effect: index.took_effect(),
         lost: findings.lost.into_values().collect(),
         operations: history.calls.iter().map(operations).sum(),
     }

@@ -195,24 +195,28 @@ fn look_for(
         return;
     }
     let home = index.home(mark.stamp.call);
-    let fork = view.id.zip(home).and_then(|(id, home)| {
-        let written = done.unwrap_or(Micros::MAX);
-        index.fork(id, home, written)
-    });
+    let written = done.unwrap_or(Micros::MAX);
+    let path = view.id.zip(home);
+    let forks: Vec<SessionId> = path
+        .into_iter()
+        .flat_map(|(id, home)| index.forks(id, home, written))
+        .collect();
     let what = format!(
         "call {} has not seen {:?}{}, which was done before",
         view.call,
         mark.stamp,
         mark.loose.unwrap_or_default()
     );
-    match fork {
-        Some(fork) => excused.note(fork, what),
-        None if mark.fate == Fate::Doubtful => {
+    match forks[..] {
+        [fork] => excused.note(fork, what),
+        // Any of several may be the one.
+        [_, _, ..] => {}
+        [] if mark.fate == Fate::Doubtful => {
             findings
                 .lost
                 .insert((mark.stamp.call, mark.stamp.part), what);
         }
-        None => findings.violated(Rule::LostUpdate, what),
+        [] => findings.violated(Rule::LostUpdate, what),
     }
 }
 

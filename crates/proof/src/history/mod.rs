@@ -23,8 +23,10 @@ pub struct History {
     pub quiet: bool,
     /// How long a dead id leaves a marker, at least.
     pub grace: Micros,
-    /// How long an answer may take beside what the plan itself waits; nothing is said of it when zero.
+    /// How long each open and each commit may take; nothing is said of it when zero.
     pub deadline: Micros,
+    /// What a busy machine may take on top of that, in a request as a whole.
+    pub slack: Micros,
     /// Sessions whose record somebody has ruined, and since when.
     pub ruined: Vec<(SessionId, Micros)>,
     /// When the store itself may have lost what it had acknowledged, as its own documentation says.

@@ -47,12 +47,11 @@ pub(super) async fn run(ground: &Ground, servers: &Servers, driver: Driver) -> R
     crowd.run(&load).await;
     let world = stage.quiet();
     stage.judge(ground, &crowd, world).await;
-    if let (Some(first), Some(last)) = (held.first(), held.last()) {
-        let [first, last] = [first, last].map(|stats| stats.memory / 1024);
-        stage.outcome.notes.push(format!(
-            "cancel, {driver}: {first} KiB after the first wave, {last} KiB after the last"
-        ));
-    }
+    let (left, stored) = (stage.outcome.faults, stage.outcome.took_effect);
+    let memory: Vec<usize> = held.iter().map(|stats| stats.memory / 1024).collect();
+    stage.outcome.notes.push(format!(
+        "cancel, {driver}: {left} have left, {stored} of their writes are stored; KiB held after each wave: {memory:?}"
+    ));
     stage.close(servers).await
 }
 

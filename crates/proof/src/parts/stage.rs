@@ -30,7 +30,7 @@ pub(super) struct Stage {
 
 /// How long a dead id leaves a marker, at least.
 const GRACE: Duration = Duration::from_secs(10);
-/// What a busy machine may take for each open and each commit, on top of the deadline.
+/// What a busy machine may take for a request, on top of the deadline.
 const SLACK: Duration = Duration::from_secs(2);
 /// How long everything may take to be well again when a fault is over.
 const RECOVERY: Duration = Duration::from_secs(60);
@@ -96,7 +96,8 @@ impl Stage {
     pub(super) fn faulty(&self) -> History {
         History {
             quiet: false,
-            deadline: micros(self.timeout + SLACK),
+            deadline: micros(self.timeout),
+            slack: micros(SLACK),
             ..self.quiet()
         }
     }
@@ -143,6 +144,7 @@ impl Stage {
         self.outcome.operations += verdict.operations;
         self.outcome.lost += verdict.lost.len();
         self.outcome.unknown += history.calls.iter().filter(|call| !call.is_done()).count();
+        self.outcome.took_effect += verdict.took_effect;
         if !verdict.violations.is_empty() || !verdict.lost.is_empty() {
             let kept = self.keep_evidence(ground, &history, &verdict);
             let kept = kept.unwrap_or_else(|error| format!("{error:?}"));

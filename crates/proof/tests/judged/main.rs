@@ -492,11 +492,15 @@ fn an_answer_comes_in_time() {
         .does(Op::Wait(3))
         .sends(A)
         .sees(log(&["0.0"]));
-    holds(slow.clone().where_(|history| history.deadline = 2000));
+    let world = |deadline| slow.clone().where_(|history| history.deadline = deadline);
+    holds(world(1000));
+    breaks(Rule::TooLate, world(999));
+    holds(world(999).where_(|history| history.slack = 2));
     breaks(
         Rule::TooLate,
-        slow.where_(|history| history.deadline = 1999),
+        world(999).with(|call| call.answer = Answer::Cut),
     );
+    holds(world(999).with(left));
 }
 
 #[test]
