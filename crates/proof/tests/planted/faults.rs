@@ -172,7 +172,7 @@ impl Deeds for TouchRewrites {
         let (shelf, key, read) = (shelf.clone(), *key, shelf.get(key));
         if let Some(mut record) = read.filter(|record| record.kind.is_live()) {
             tokio::spawn(async move {
-                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
                 record.expires = expires;
                 shelf.put(&key, record);
             });
