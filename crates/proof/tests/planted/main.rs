@@ -17,7 +17,7 @@ use proof::checker::{Rule, check};
 use scene::Scene;
 
 /// So many histories may pass before a fault is found: what happens in one depends on the seed and on chance.
-const HISTORIES: u64 = 30;
+const HISTORIES: u64 = 60;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_honest_store_violates_nothing() {
