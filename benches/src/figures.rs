@@ -216,7 +216,9 @@ impl Machine {
         let model = processors
             .lines()
             .find_map(|line| line.strip_prefix("model name")?.split_once(':'));
+        // Its number alone: what comes behind names somebody's build.
         let release = read("/proc/sys/kernel/osrelease");
+        let release = release.split('-').next().unwrap_or_default();
         Self {
             processor: model.map_or("unknown", |(_, name)| name.trim()).to_owned(),
             cores: std::thread::available_parallelism().map_or(0, usize::from),
