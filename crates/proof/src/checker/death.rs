@@ -16,11 +16,10 @@ pub(super) fn check(index: &Index<'_>, findings: &mut Findings) {
             stranger(view, findings);
             continue;
         };
-        told(index, view, id, findings);
         lost(index, view, id, findings);
-        // What is put into a ruined record's place by somebody who had loaded it before is whole again.
-        let mut ruined = index.history.ruined.iter();
-        if !ruined.any(|(ruined, _)| *ruined == id) {
+        // Who meets a ruined record does not end it, and who has loaded it before may make it whole again.
+        if !index.is_ruined(id, view.end) {
+            told(index, view, id, findings);
             again(view, id, &gone, findings);
         }
     }
@@ -126,8 +125,14 @@ fn is_ended(
     id: SessionId,
     view: &View<'_>,
 ) -> bool {
-    let path = index.lineage(id).take_while(|id| *id != root);
-    let births: Vec<usize> = path.filter_map(|id| index.birth(id)).collect();
+    if index.is_ruined(id, view.end) {
+        return false;
+    }
+    let path: Vec<SessionId> = index.lineage(id).take_while(|id| *id != root).collect();
+    if path.iter().any(|id| index.is_doubted(*id)) {
+        return false;
+    }
+    let births: Vec<usize> = path.iter().filter_map(|id| index.birth(*id)).collect();
     let end = index.call(logout).end;
     let marked = |born: &usize| {
         index.call(*born).start + index.history.grace > end && !index.is_doubtful(*born)

@@ -1,6 +1,6 @@
 //! The history, put in order: what each call did, what each has seen, and how the ids descend from each other.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde_json::{Map, Value};
 
@@ -29,6 +29,8 @@ pub(super) struct Index<'h> {
     births: BTreeMap<SessionId, usize>,
     /// What a regenerated id was before.
     parents: HashMap<SessionId, SessionId>,
+    /// Those of whom that is not certain.
+    doubted: HashSet<SessionId>,
     /// The calls that may have ended the session of the id that they sent.
     killers: HashMap<SessionId, Vec<usize>>,
     /// Since when it is known that a session's log is not empty. It never becomes empty again.
@@ -54,6 +56,7 @@ impl<'h> Index<'h> {
             views: views(history, findings),
             births: BTreeMap::new(),
             parents: HashMap::new(),
+            doubted: HashSet::new(),
             killers: HashMap::new(),
             logged: HashMap::new(),
             dead: HashMap::new(),
@@ -62,6 +65,7 @@ impl<'h> Index<'h> {
         index.note_births();
         index.note_deaths();
         index.note_logs();
+        index.note_parents();
         index
     }
 
@@ -73,16 +77,29 @@ impl<'h> Index<'h> {
                 .births
                 .get(&id)
                 .map(|born| self.history.calls[*born].end);
-            if earlier.is_some_and(|end| end <= call.end) {
+            if earlier.is_none_or(|end| end > call.end) {
+                self.births.insert(id, number);
+            }
+        }
+    }
+
+    /// Who regenerated the session that it saw has given it a new id. Who saw nothing may have met a dead id, or a session
+    /// with nothing in it, unless it is known that something was.
+    fn note_parents(&mut self) {
+        for (id, number) in self.births.clone() {
+            let call = &self.history.calls[number];
+            let regenerates = self.deeds[number].intent == Intent::Regenerate;
+            let Some(sent) = call.sent.filter(|_| regenerates) else {
+                continue;
+            };
+            let saw_nothing = call.view().is_some_and(Map::is_empty);
+            let had = |since: Option<Micros>| since.is_some_and(|since| since < call.start);
+            if saw_nothing && (had(self.logged(sent)) || had(self.dead(sent))) {
                 continue;
             }
-            self.births.insert(id, number);
-            let held_something = call.view().is_none_or(|view| !view.is_empty());
-            if let Some(sent) = call.sent
-                && self.deeds[number].intent == Intent::Regenerate
-                && held_something
-            {
-                self.parents.insert(id, sent);
+            self.parents.insert(id, sent);
+            if saw_nothing {
+                self.doubted.insert(id);
             }
         }
     }
@@ -140,6 +157,17 @@ impl<'h> Index<'h> {
 
     pub(super) fn parent(&self, id: SessionId) -> Option<SessionId> {
         self.parents.get(&id).copied()
+    }
+
+    /// Whether it is not certain that an id was another one before.
+    pub(super) fn is_doubted(&self, id: SessionId) -> bool {
+        self.doubted.contains(&id)
+    }
+
+    /// Whether somebody has ruined the record of this session, or of one that it was before.
+    pub(super) fn is_ruined(&self, id: SessionId, before: Micros) -> bool {
+        let mut ruined = self.history.ruined.iter();
+        ruined.any(|(ruined, at)| self.is_of(id, *ruined) && *at < before)
     }
 
     /// The regenerated successors of an id.
@@ -219,11 +247,10 @@ impl<'h> Index<'h> {
 
     /// Whether somebody may have ended this session before that moment.
     pub(super) fn may_have_ended(&self, id: SessionId, before: Micros) -> bool {
-        let mut ruined = self.history.ruined.iter();
         let lost = self.birth(id).is_some_and(|born| self.is_doubtful(born));
         self.killers(id)
             .any(|killer| self.call(killer).start < before)
-            || ruined.any(|(ruined, at)| self.is_of(id, *ruined) && *at < before)
+            || self.is_ruined(id, before)
             || lost
     }
 
@@ -266,8 +293,10 @@ impl<'h> Index<'h> {
                 return false;
             };
             let loaded_before = self.call(born).start < written;
-            self.rivals(born)
-                .any(|rival| loaded_before || self.deeds[rival].intent == Intent::Invalidate)
+            let mut rivals = self.rivals(born);
+            self.doubted.contains(id)
+                || rivals
+                    .any(|rival| loaded_before || self.deeds[rival].intent == Intent::Invalidate)
         })
     }
 

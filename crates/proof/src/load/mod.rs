@@ -44,6 +44,8 @@ pub struct Load {
     pub longest_pause: u64,
     /// How many requests in a hundred are left before their answer has come.
     pub leaving: u8,
+    /// When those leave, at the latest, in microseconds.
+    pub patience: u64,
 }
 
 impl Default for Load {
@@ -56,6 +58,7 @@ impl Default for Load {
             longest_wait: 8,
             longest_pause: 10,
             leaving: 2,
+            patience: 20_000,
         }
     }
 }
@@ -213,7 +216,7 @@ impl Tab {
             let started = self.crowd.recorder.begin();
             let (manner, plan) = self.generator.next(started.number());
             let leaves = self.rng.u8(..100) < load.leaving;
-            let moment = Duration::from_micros(self.rng.u64(..20_000));
+            let moment = Duration::from_micros(self.rng.u64(..=load.patience));
             let sender = self.sender();
             let leave = leaves.then_some(moment);
             let answered = self.send(started, manner, plan, sender, leave).await;

@@ -3,10 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use fastrand::Rng;
-use tokio::{
-    task::block_in_place,
-    time::{Instant, sleep},
-};
+use tokio::time::{Instant, sleep};
 use xtask::error::Result;
 
 use super::{
@@ -54,7 +51,7 @@ async fn ruining(
             continue;
         };
         let since = crowd.recorder().now();
-        if block_in_place(|| ruin(place, servers, &token.id))? {
+        if ruin(place, servers, &token.id).await? {
             befallen.ruined.push((token.id, since));
             befallen.faults += 1;
         }

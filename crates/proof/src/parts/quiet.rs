@@ -33,6 +33,6 @@ fn load(seed: u64) -> Load {
         calls: 30,
         longest_wait: rng.u64(..15),
         longest_pause: rng.u64(1..20),
-        leaving: 2,
+        ..Load::default()
     }
 }

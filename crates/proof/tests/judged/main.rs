@@ -295,6 +295,42 @@ fn who_was_found_dead_stays_dead() {
 }
 
 #[test]
+fn who_regenerates_a_session_with_nothing_in_it_takes_along_what_comes_in_between() {
+    let empty = story().call(0, 10).gets(A).told(Op::Token, json!("t"));
+    let late = empty.call(20, 40).sends(A).stamps();
+    let login = late
+        .call(22, 50)
+        .sends(A)
+        .gets(B)
+        .does(Op::Regenerate)
+        .stamps();
+    holds(
+        login
+            .clone()
+            .call(60, 70)
+            .sends(B)
+            .sees(log(&["1.0", "2.0"])),
+    );
+    // Or it was dead by then, and the late one has stayed behind.
+    holds(login.call(60, 70).sends(B).sees(log(&["2.0"])));
+}
+
+#[test]
+fn a_ruined_session_may_be_made_whole_again() {
+    let ruined = |history: &mut proof::history::History| {
+        history.ruined.push((SessionId::made_up(A), 12));
+    };
+    let story = begun()
+        .call(20, 30)
+        .sends(A)
+        .call(40, 50)
+        .sends(A)
+        .sees(log(&["0.0"]));
+    breaks(Rule::DeadAgain, story.clone());
+    holds(story.where_(ruined));
+}
+
+#[test]
 fn what_was_in_flight_is_in_the_successor() {
     let late = |end| {
         moved(20, 30)
