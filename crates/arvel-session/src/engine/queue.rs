@@ -8,22 +8,25 @@ use std::{
 
 use tokio::sync::{Mutex as Turnstile, OwnedMutexGuard};
 
-use crate::record::Key;
+use crate::record::{Key, Record};
 
 const SHARDS: usize = 16;
 
 /// A turnstile for each session that has a queue.
 #[derive(Default)]
 pub(crate) struct Queues {
-    shards: [Mutex<HashMap<Key, Arc<Turnstile<()>>>>; SHARDS],
+    shards: [Mutex<Shard>; SHARDS],
 }
+
+/// Behind each turnstile lies the record that the one who was in last has stored.
+type Shard = HashMap<Key, Arc<Turnstile<Option<Record>>>>;
 
 /// A place in a queue, and in the end the turn; dropping it lets the next one in.
 pub(crate) struct Turn {
     queues: Arc<Queues>,
     key: Key,
-    turnstile: Arc<Turnstile<()>>,
-    guard: Option<OwnedMutexGuard<()>>,
+    turnstile: Arc<Turnstile<Option<Record>>>,
+    guard: Option<OwnedMutexGuard<Option<Record>>>,
 }
 
 /// Waits for a turn.
@@ -43,11 +46,7 @@ impl Queues {
         })
     }
 
-    fn with_shard<T>(
-        &self,
-        key: &Key,
-        action: impl FnOnce(&mut HashMap<Key, Arc<Turnstile<()>>>) -> T,
-    ) -> T {
+    fn with_shard<T>(&self, key: &Key, action: impl FnOnce(&mut Shard) -> T) -> T {
         let shard = &self.shards[usize::from(key.hash()[0]) % SHARDS];
         action(&mut shard.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -56,6 +55,18 @@ impl Queues {
 impl Turn {
     pub(crate) fn is_for(&self, key: &Key) -> bool {
         self.key == *key
+    }
+
+    /// What the one before has left.
+    pub(crate) fn take_left(&mut self) -> Option<Record> {
+        self.guard.as_deref_mut()?.take()
+    }
+
+    /// Leaves a record for the next one.
+    pub(crate) fn leave(&mut self, record: Record) {
+        if let Some(guard) = &mut self.guard {
+            **guard = Some(record);
+        }
     }
 }
 

@@ -17,7 +17,7 @@ use crate::{
     lifecycle::{Answer, Ask, Machine, Step},
     observe,
     record::Record,
-    store::{Reply, Saved},
+    store::{Reply, Saved, Write},
 };
 
 /// An answer that is on its way.
@@ -50,6 +50,8 @@ pub(crate) struct Run<M> {
     /// Made when an answer keeps us waiting.
     deadline: Option<Pin<Box<Sleep>>>,
     turn: Option<Turn>,
+    /// What is being saved while this has the turn.
+    saving: Option<Arc<Write>>,
     watch: observe::Watch,
 }
 
@@ -106,6 +108,7 @@ impl<M: Machine> Run<M> {
             pending: waiting.pending,
             deadline: None,
             turn: None,
+            saving: None,
             watch: waiting.watch,
         })
     }
@@ -116,15 +119,15 @@ impl<M: Machine> Run<M> {
             Pending::Saved(reply) => Answer::Saved(ready!(Pin::new(reply).poll(task))),
             Pending::Touched(reply) => Answer::Touched(ready!(Pin::new(reply).poll(task))),
             Pending::Queued(entering) => {
-                self.turn = Some(ready!(entering.as_mut().poll(task)));
-                Answer::Queued
+                let turn = self.turn.insert(ready!(entering.as_mut().poll(task)));
+                Answer::Queued(turn.take_left())
             }
             Pending::GiveWay(given) if !*given => {
                 *given = true;
                 task.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            Pending::GiveWay(_) => Answer::Queued,
+            Pending::GiveWay(_) => Answer::Queued(None),
         })
     }
 
@@ -134,6 +137,24 @@ impl<M: Machine> Run<M> {
             .get_or_insert_with(|| Box::pin(sleep(timeout)))
             .as_mut()
             .poll(task)
+    }
+
+    /// Asks the store. A record that is stored while this has the turn is left for the next one, who need not load it.
+    fn ask(&mut self, ask: Ask) -> Pending {
+        self.saving = match (&ask, &self.turn) {
+            (Ask::Save(key, _, write), Some(turn)) if turn.is_for(key) => {
+                write.record.kind.is_live().then(|| write.clone())
+            }
+            _ => None,
+        };
+        self.engine.ask(ask)
+    }
+
+    fn note(&mut self, answer: &Answer) {
+        let saved = matches!(answer, Answer::Saved(Ok(Saved::Done)));
+        if let (Some(write), Some(turn), true) = (self.saving.take(), &mut self.turn, saved) {
+            turn.leave(write.record.clone());
+        }
     }
 
     /// Whether the machine may go on at once, since it has this session's turn.
@@ -162,11 +183,12 @@ impl<M: Machine> Run<M> {
                 );
                 return Poll::Ready(self.machine.give_up(&self.engine.cx, error));
             };
+            self.note(&answer);
             let now = self.engine.clock.now();
             self.pending = match self.machine.step(&self.engine.cx, now, Some(answer)) {
                 Step::Done(output) => return Poll::Ready(output),
                 Step::Ask(ask) if self.has_turn(&ask) => Pending::GiveWay(false),
-                Step::Ask(ask) => self.engine.ask(ask),
+                Step::Ask(ask) => self.ask(ask),
             };
         }
     }

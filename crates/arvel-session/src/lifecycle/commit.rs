@@ -301,12 +301,13 @@ impl Commit {
         self.ask(Stage::Waiting(current), queue)
     }
 
-    fn queued(&mut self, cx: &Context, now: Time) -> Next {
-        let target = match std::mem::replace(&mut self.stage, Stage::Idle) {
+    fn queued(&mut self, cx: &Context, now: Time, left: Option<Record>) -> Next {
+        let seen = match std::mem::replace(&mut self.stage, Stage::Idle) {
             Stage::Destroying(destroy) => return self.destroy_current(cx, now, *destroy),
             Stage::Waiting(target) => target,
             _ => return Err(unexpected()),
         };
+        let target = self.latest(cx, seen, left);
         let draft = self.work.replay(Some(target.body.clone()))?;
         if !self.work.is_worth_a_retry(&draft) {
             return Ok(Step::Done(Ok(self.unchanged(cx, now))));
@@ -316,6 +317,15 @@ impl Commit {
         } else {
             self.save(cx, now, target, Some(&draft))
         }
+    }
+
+    /// Which record to save over: what the commit before has left is newer, as a rule, than what this one saw before it
+    /// began to wait. If it is not, the save meets one conflict more.
+    fn latest(&self, cx: &Context, seen: Target, left: Option<Record>) -> Target {
+        // A save whose outcome is unknown was looked for in what was seen.
+        let left = left.filter(|_| self.work.attempts.is_empty());
+        left.and_then(|record| Target::read(cx, seen.key, &record, seen.own))
+            .unwrap_or(seen)
     }
 
     pub(super) fn follow(&mut self, successor: Key) -> Next {
@@ -451,7 +461,7 @@ impl Commit {
             },
             Some(Answer::Saved(Ok(saved))) => self.saved(cx, now, saved),
             Some(Answer::Loaded(loaded)) => self.loaded(cx, now, loaded),
-            Some(Answer::Queued) => self.queued(cx, now),
+            Some(Answer::Queued(left)) => self.queued(cx, now, left),
             Some(Answer::Touched(_)) => Err(unexpected()),
         }
     }

@@ -68,7 +68,8 @@ pub(crate) enum Answer {
     Loaded(Result<Option<Record>>),
     Saved(Result<Saved>),
     Touched(Result<()>),
-    Queued,
+    /// It is this commit's turn. The one before may have left the record that it has stored last.
+    Queued(Option<Record>),
 }
 
 /// What a machine wants next.

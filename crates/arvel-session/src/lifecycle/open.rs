@@ -194,7 +194,7 @@ impl Machine for Open {
             Some(Answer::Loaded(loaded)) => self.loaded(cx, now, loaded),
             Some(Answer::Touched(Ok(()))) => self.touched(cx),
             Some(Answer::Touched(Err(error))) => self.untouched(cx, &error),
-            Some(Answer::Saved(_) | Answer::Queued) => Step::Done(Err(unexpected())),
+            Some(Answer::Saved(_) | Answer::Queued(_)) => Step::Done(Err(unexpected())),
         }
     }
 

@@ -4,6 +4,8 @@ mod cookie;
 mod database;
 #[cfg(all(feature = "file", unix))]
 mod file;
+#[cfg(any(feature = "redis", feature = "postgres"))]
+mod gather;
 mod memory;
 #[cfg(feature = "redis")]
 mod redis;

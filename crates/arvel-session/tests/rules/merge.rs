@@ -209,7 +209,8 @@ async fn r07_a_hot_session_neither_starves_nor_hammers_the_store() {
     assert_eq!(browser.all(&app).await, r#"{"n":8}"#);
     let saves = store.take_calls();
     let saves = saves.iter().filter(|call| **call == Call::Save).count();
-    assert!(saves <= 3 * CLIENTS, "{saves} saves: without a queue 36");
+    // The first try of each, and one more for all but the first: each finds what the one before has left.
+    assert_eq!(saves, 2 * CLIENTS - 1);
 }
 
 #[tokio::test(start_paused = true)]

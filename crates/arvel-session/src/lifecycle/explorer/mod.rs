@@ -96,6 +96,11 @@ fn pairs_where_the_store_cannot_replace_in_one_step() {
 }
 
 #[test]
+fn pairs_in_one_process() {
+    pairs(Scene::OneProcess, 1, 2);
+}
+
+#[test]
 fn pairs_on_a_session_whose_expiry_and_cookie_are_due() {
     pairs(Scene::Stale, 0, 2);
 }
@@ -150,6 +155,11 @@ fn triples(scene: Scene, faults: u8, faults_if_long: u8) {
 #[test]
 fn triples_on_a_fresh_session() {
     triples(Scene::Fresh, 0, 1);
+}
+
+#[test]
+fn triples_in_one_process() {
+    triples(Scene::OneProcess, 0, 1);
 }
 
 #[test]

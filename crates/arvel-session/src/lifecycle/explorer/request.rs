@@ -2,10 +2,14 @@
 
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
+    rc::Rc,
     sync::Arc,
 };
 
-use super::script::{Contents, Op, Script, Shown, perform};
+use super::{
+    script::{Contents, Op, Script, Shown, perform},
+    world::Left,
+};
 use crate::{
     Error, ErrorKind, Result, SessionData, Time,
     engine::Engine,
@@ -13,7 +17,7 @@ use crate::{
         Answer, Ask, Commit, Committed, Context, CookieChange, Machine, Moment, Open, Opened,
         Origin, Outcome, Step, Work, commit::Stage, restore,
     },
-    record::{Key, Token, scripted, to_hex},
+    record::{Key, Record, Token, scripted, to_hex},
     session::{Home, State},
     store::{Reply, Saved},
 };
@@ -35,6 +39,10 @@ pub(super) struct Request {
     pub(super) name: String,
     pub(super) progress: Progress,
     state: State,
+    /// What it finds in the queues of its process.
+    pub(super) left: Option<Rc<Left>>,
+    /// Its commit had its turn before, and found then what lay there.
+    has_turn: bool,
     stream: u64,
     drawn: u64,
     /// All that it was told so far: its state is a function of that.
@@ -110,6 +118,8 @@ impl Request {
             name,
             progress: Progress::Waiting,
             state: State::default(),
+            left: None,
+            has_turn: false,
             stream,
             drawn: 0,
             history: 0,
@@ -317,8 +327,14 @@ impl Request {
                 commit.step(cx, now, answer.take())
             });
             match step {
-                // The others are in other processes, where no queue holds them back.
-                Step::Ask(Ask::Queue(_)) => answer = Some(Answer::Queued),
+                // It comes to its turn at once: whatever happens in between can happen before.
+                Step::Ask(Ask::Queue(key)) => {
+                    let finds = !std::mem::replace(&mut self.has_turn, true);
+                    let left = self.left.as_ref().filter(|_| finds);
+                    let left = left.and_then(|left| left.get(&key).cloned());
+                    self.remember(("its turn", left.as_ref().map(Record::encode)));
+                    answer = Some(Answer::Queued(left));
+                }
                 Step::Ask(ask) => {
                     self.progress = Progress::Committing(commit, Box::new(ask));
                     return Halt::Asked;
@@ -330,6 +346,7 @@ impl Request {
 
     /// As the engine does at the end of a commit.
     fn committed(&mut self, cx: &Context, result: Result<Committed>, commit: Box<Commit>) -> Halt {
+        self.has_turn = false;
         let moment = self.moment();
         let before = std::mem::take(&mut self.state.cookie);
         let halt = match result {
@@ -359,13 +376,13 @@ impl Request {
 
 /// An answer as something that can be hashed.
 fn print(answer: &Answer) -> (u8, Option<Vec<u8>>) {
-    let encode = |record: &Option<crate::record::Record>| record.as_ref().map(|r| r.encode());
+    let encode = |record: &Option<Record>| record.as_ref().map(|r| r.encode());
     match answer {
         Answer::Loaded(Ok(record)) => (0, encode(record)),
         Answer::Saved(Ok(Saved::Conflict(record))) => (1, encode(record)),
         Answer::Saved(Ok(_)) => (2, None),
         Answer::Touched(Ok(())) => (3, None),
         Answer::Loaded(Err(_)) | Answer::Saved(Err(_)) | Answer::Touched(Err(_)) => (4, None),
-        Answer::Queued => (5, None),
+        Answer::Queued(left) => (5, encode(left)),
     }
 }

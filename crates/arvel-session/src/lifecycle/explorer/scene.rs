@@ -25,6 +25,8 @@ pub(super) enum Scene {
     Fresh,
     /// As that; the store cannot replace in one step.
     Split,
+    /// As the first; all requests are of one process, where a commit finds what another one has stored.
+    OneProcess,
     /// It has had it for some time, so that the expiry is to be moved, and the cookie sent again.
     Stale,
     /// It has no cookie.
@@ -66,6 +68,7 @@ impl Scene {
         }
         match self {
             Self::Fresh | Self::Split | Self::FirstVisit => {}
+            Self::OneProcess => world.left = Some(Rc::default()),
             Self::Stale => world.pass(Duration::from_secs(150), Sweep::No),
             Self::TwoCookies => {
                 world.foreign = world.cookie.clone();

@@ -1,6 +1,7 @@
 //! Everything that takes part: the store, the requests, the browser's jar, and what may happen next.
 
 use std::{
+    collections::BTreeMap,
     hash::{DefaultHasher, Hash, Hasher},
     rc::Rc,
     time::Duration,
@@ -17,6 +18,7 @@ use crate::{
     Error, ErrorKind, Result, Time,
     lifecycle::{Answer, Ask, Committed, Context, CookieChange, Outcome},
     record::{Key, Record},
+    store::Saved,
 };
 
 /// What happens next.
@@ -68,6 +70,9 @@ struct Delayed {
     caller: Rc<Request>,
 }
 
+/// Records that commits have left for the next ones.
+pub(super) type Left = BTreeMap<Key, Record>;
+
 #[derive(Clone)]
 pub(super) struct World {
     pub(super) now: Time,
@@ -78,6 +83,8 @@ pub(super) struct World {
     pub(super) cookie: Option<String>,
     delayed: Option<Delayed>,
     pub(super) faults: u8,
+    /// What lies in the queues of one process: for each session a record that some commit has stored.
+    pub(super) left: Option<Rc<Left>>,
     /// How time may pass yet.
     pub(super) jumps: Vec<Duration>,
     pub(super) ghost: Ghost,
@@ -93,6 +100,7 @@ impl World {
             cookie: None,
             delayed: None,
             faults: 0,
+            left: None,
             jumps: Vec::new(),
             ghost: Ghost::default(),
         }
@@ -120,6 +128,9 @@ impl World {
             (request.history, arriving).hash(&mut hasher);
         }
         (&self.foreign, &self.cookie, self.faults, &self.jumps).hash(&mut hasher);
+        for (key, record) in self.left.iter().flat_map(|left| left.iter()) {
+            (key, record.revision.as_u64()).hash(&mut hasher);
+        }
         if let Some(delayed) = &self.delayed {
             (delayed.request, delayed.caller.history).hash(&mut hasher);
         }
@@ -243,7 +254,21 @@ impl World {
     }
 
     fn request(&mut self, index: usize) -> &mut Request {
-        Rc::make_mut(&mut self.requests[index])
+        let request = Rc::make_mut(&mut self.requests[index]);
+        request.left.clone_from(&self.left);
+        request
+    }
+
+    /// What a commit has stored, and knows it, lies there for the others.
+    fn leave(&mut self, ask: &Ask, answer: &Answer) {
+        if let (Some(left), Ask::Save(key, _, write)) = (&mut self.left, ask)
+            && matches!(answer, Answer::Saved(Ok(Saved::Done)))
+            && write.record.kind.is_live()
+        {
+            let left = Rc::make_mut(left).entry(*key);
+            // The oldest one is the worst that can lie there.
+            left.or_insert_with(|| write.record.clone());
+        }
     }
 
     fn call(&mut self, cx: &Context, index: usize, fate: Fate) -> Verdict {
@@ -267,7 +292,10 @@ impl World {
         };
         let now = self.now;
         let halt = match (fate, answer) {
-            (Fate::Answered, Some(answer)) => self.request(index).answered(cx, now, answer),
+            (Fate::Answered, Some(answer)) => {
+                self.leave(&ask, &answer);
+                self.request(index).answered(cx, now, answer)
+            }
             (Fate::Deserted | Fate::DesertedEarly, _) => self.request(index).give_up(cx, now),
             _ => self.request(index).answered(cx, now, no_answer(&ask)),
         };
@@ -365,6 +393,6 @@ fn no_answer(ask: &Ask) -> Answer {
         Ask::Load(_) | Ask::Read(_) => Answer::Loaded(Err(error)),
         Ask::Save(..) | Ask::Replace(_) => Answer::Saved(Err(error)),
         Ask::Touch(..) => Answer::Touched(Err(error)),
-        Ask::Queue(_) => Answer::Queued,
+        Ask::Queue(_) => Answer::Queued(None),
     }
 }

@@ -31,8 +31,6 @@ use crate::{Error, ErrorKind as Kind, Result};
 const GREETING: Duration = Duration::from_secs(2);
 /// The longest that one Sentinel may take before the next is asked: a dead one must not use up the caller's deadline.
 const SENTINEL_ANSWER: Duration = Duration::from_millis(500);
-/// The longest that a command may take. The caller's deadline is shorter; this is for one who sets none.
-const ANSWER: Duration = Duration::from_secs(10);
 /// How many commands may wait to be written before callers queue.
 const QUEUE: usize = 1024;
 
@@ -70,9 +68,11 @@ impl Dialer {
             } => {
                 let address = self.find_master(sentinels, master, first).await?;
                 let live = self.greet(&address, &self.login).await?;
-                match live.send(&redis::cmd("ROLE")).await? {
-                    Value::Array(role) if is_text(role.first(), b"master") => Ok(live),
-                    _ => Err(unfit("the server that the Sentinel named is not a master")),
+                match timeout(GREETING, live.send(&redis::cmd("ROLE"))).await {
+                    Ok(Ok(Value::Array(role))) if is_text(role.first(), b"master") => Ok(live),
+                    Ok(Ok(_)) => Err(unfit("the server that the Sentinel named is not a master")),
+                    Ok(Err(error)) => Err(error),
+                    Err(_) => Err(io::Error::from(io::ErrorKind::TimedOut).into()),
                 }
             }
         }
@@ -125,7 +125,8 @@ impl Dialer {
 
     async fn greet(&self, address: &Address, login: &RedisConnectionInfo) -> RedisResult<Live> {
         let config = AsyncConnectionConfig::new()
-            .set_response_timeout(Some(ANSWER))
+            // The caller's deadline is enough: a second timer for each command would be a good part of its cost.
+            .set_response_timeout(None)
             .set_pipeline_buffer_size(QUEUE);
         let greeting = async {
             let stream = self.open(address).await?;

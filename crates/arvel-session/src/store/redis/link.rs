@@ -20,6 +20,7 @@ use tokio::{
 };
 
 use super::connect::{Dialer, Route, unfit};
+use crate::store::gather::after_others;
 
 /// A call that was given up after this long without an answer makes us take a new connection, since the server may be
 /// gone without a word. If it was only slow, nothing is lost: calls on the old connection still get their answers.
@@ -237,7 +238,7 @@ impl Live {
         let over = Arc::new(Notify::new());
         let ended = Arc::clone(&over);
         let driver = tokio::spawn(async move {
-            driver.await;
+            after_others(driver).await;
             ended.notify_one();
         });
         Self(Arc::new(Connection {
