@@ -9,29 +9,33 @@ use tempfile::TempDir;
 use super::visit;
 use crate::{service, site::memory};
 
-#[tokio::test(flavor = "multi_thread")]
-async fn on_memory() {
-    a_page_full_of_requests_never_logs_out(memory()).await;
-}
+mod a_page_full_of_requests_never_logs_out {
+    use super::*;
 
-#[tokio::test(flavor = "multi_thread")]
-async fn on_redis() {
-    let Some(url) = service("ARVEL_TEST_REDIS") else {
-        return;
-    };
-    let prefix = format!("clients-{}:", std::process::id());
-    let config = memory().driver("redis").redis_url(url).redis_prefix(prefix);
-    a_page_full_of_requests_never_logs_out(config).await;
-}
+    #[tokio::test(flavor = "multi_thread")]
+    async fn on_memory() {
+        a_page_full_of_requests_never_logs_out(memory()).await;
+    }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn on_sqlite() {
-    let folder = TempDir::new().unwrap();
-    let url = format!("sqlite:{}", folder.path().join("sessions.db").display());
-    let store = DatabaseStore::new(&url, "sessions", Duration::from_secs(10)).unwrap();
-    store.migrate().await.unwrap();
-    let config = memory().driver("database").database_url(url);
-    a_page_full_of_requests_never_logs_out(config).await;
+    #[tokio::test(flavor = "multi_thread")]
+    async fn on_redis() {
+        let Some(url) = service("ARVEL_TEST_REDIS") else {
+            return;
+        };
+        let prefix = format!("clients-{}:", std::process::id());
+        let config = memory().driver("redis").redis_url(url).redis_prefix(prefix);
+        a_page_full_of_requests_never_logs_out(config).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn on_sqlite() {
+        let folder = TempDir::new().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("sessions.db").display());
+        let store = DatabaseStore::new(&url, "sessions", Duration::from_secs(10)).unwrap();
+        store.migrate().await.unwrap();
+        let config = memory().driver("database").database_url(url);
+        a_page_full_of_requests_never_logs_out(config).await;
+    }
 }
 
 async fn a_page_full_of_requests_never_logs_out(config: SessionConfig) {
