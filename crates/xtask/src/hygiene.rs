@@ -1,7 +1,7 @@
 //! Rules about the repository that no lint knows.
 //!
 //! Every module says what it is for; no file grows past [`LONGEST`] lines; no documentation test is ignored; every driver
-//! has its documentation and runs the conformance suite.
+//! has its documentation and runs the conformance suite; every test that [`SECURITY`] names is there.
 
 use xtask::error::{Context, Error, Result};
 use xtask::repository;
@@ -14,6 +14,9 @@ const NOT_DRIVERS: [&str; 3] = ["axum", "metrics", "conformance"];
 
 /// The drivers that need no feature.
 const ALWAYS: [&str; 2] = ["cookie", "memory"];
+
+/// The page whose tables say which test shows that a requirement is met, in their last column.
+const SECURITY: &str = "docs/security.md";
 
 /// Looks at every file; the error lists all that is wrong.
 pub(crate) fn run() -> Result<()> {
@@ -31,6 +34,7 @@ pub(crate) fn run() -> Result<()> {
             .iter()
             .flat_map(|driver| driver_faults(driver, &files)),
     );
+    faults.extend(missing_tests(&files));
     if faults.is_empty() {
         Ok(())
     } else {
@@ -133,6 +137,40 @@ fn driver_faults(driver: &str, files: &[File]) -> Vec<String> {
     faults
 }
 
+/// The tests that the page on security names and nobody has written.
+fn missing_tests(files: &[File]) -> Vec<String> {
+    let pages = files.iter().filter(|file| file.path == SECURITY);
+    let named = pages.flat_map(|page| tests_named_in(&page.text));
+    let is_there = |test: &str| {
+        let function = format!("fn {test}(");
+        let mut sources = files.iter().filter(|file| file.path.ends_with(".rs"));
+        sources.any(|file| file.text.contains(&function))
+    };
+    named
+        .filter(|test| !is_there(test))
+        .map(|test| format!("{SECURITY} names the test `{test}`, which is not there"))
+        .collect()
+}
+
+/// What stands between backticks in the last cell of each row of the tables whose last column is called `shown by`.
+fn tests_named_in(page: &str) -> Vec<&str> {
+    let mut tests = Vec::new();
+    let mut in_table = false;
+    for line in page.lines() {
+        let Some(row) = line.strip_prefix('|') else {
+            in_table = false;
+            continue;
+        };
+        let last = row.trim_end_matches('|').rsplit('|').next();
+        let last = last.unwrap_or_default().trim();
+        if in_table {
+            tests.extend(last.split('`').skip(1).step_by(2));
+        }
+        in_table |= last == "shown by";
+    }
+    tests
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -204,5 +242,16 @@ mod tests {
             "conformance!(redis);",
         );
         assert!(driver_faults("redis", &[docs, test]).is_empty());
+    }
+
+    #[test]
+    fn a_test_that_is_named_and_not_there_is_found() {
+        let page = "| `a_flag` | shown by |\n|---|---|\n| `a_setting` | `one_thing`, `another_thing` |\n\n\
+                    | else | what |\n|---|---|\n| a | `a_word` |\n";
+        assert_eq!(tests_named_in(page), ["one_thing", "another_thing"]);
+        let tests = file("crates/a/tests/a.rs", "async fn one_thing() {}");
+        let faults = missing_tests(&[file(SECURITY, page), tests]);
+        assert_eq!(faults.len(), 1, "{faults:?}");
+        assert!(faults[0].contains("`another_thing`"));
     }
 }

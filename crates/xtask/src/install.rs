@@ -16,7 +16,7 @@ pub const VALGRIND: Program = ("valgrind", "valgrind");
 pub const WRK: Program = ("wrk", "wrk");
 
 /// What the tests need, beside PostgreSQL.
-const PROGRAMS: [Program; 8] = [
+const PROGRAMS: [Program; 10] = [
     ("redis-server", "redis-server"),
     ("redis-cli", "redis-tools"),
     ("mariadbd", "mariadb-server"),
@@ -25,6 +25,8 @@ const PROGRAMS: [Program; 8] = [
     ("chromium", "chromium"),
     ("chromedriver", "chromium-driver"),
     ("openssl", "openssl"),
+    ("curl", "curl"),
+    ("python3", "python3"),
 ];
 
 /// Installs the packages that it is given. While its policy (`$0`) is in force, Debian does not start what it installs.

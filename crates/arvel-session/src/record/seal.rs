@@ -133,6 +133,19 @@ mod tests {
     }
 
     #[test]
+    fn no_two_seals_have_the_same_nonce() {
+        let key = SealKey::new(&[7; 32]);
+        let mut seen = std::collections::BTreeSet::new();
+        for _ in 0..1000 {
+            let mut sealed = vec![0; SealKey::NONCE];
+            key.seal(b"here", &mut sealed);
+            // Each half: the key of the message comes from the first, what its cipher sees is the second.
+            assert!(seen.insert(sealed[..12].to_vec()));
+            assert!(seen.insert(sealed[12..SealKey::NONCE].to_vec()));
+        }
+    }
+
+    #[test]
     fn every_flipped_bit_is_noticed() {
         let key = SealKey::new(&[7; 32]);
         let mut sealed = vec![0; SealKey::NONCE];

@@ -12,6 +12,7 @@
 mod at_once;
 mod cookies;
 mod damage;
+mod ended_by_hand;
 mod held;
 mod in_flight;
 mod operations;

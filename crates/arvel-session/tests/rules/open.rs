@@ -6,7 +6,7 @@ use arvel_session::{
     Error, ErrorKind, ManualClock, Time,
     store::{Kind, Record, Revision},
 };
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 
 use crate::support::{
     App, Browser, config,
@@ -363,6 +363,27 @@ async fn all_cookie_lines_are_read() {
         .header("cookie", "theme=dark; x")
         .header("cookie", &format!("lang=en;arvel_session={value}"));
     assert_eq!(browser.all(&app).await, r#"{"a":1}"#);
+}
+
+#[tokio::test]
+async fn an_id_comes_in_by_the_cookie_header_and_by_no_other_way() {
+    let (app, store) = app();
+    let browser = visitor(&app, "a").await;
+    let pair = format!("arvel_session={}", browser.cookie());
+    store.take_log();
+    let mut request = Browser::default()
+        .header("authorization", &format!("Bearer {}", browser.cookie()))
+        .header("x-session", browser.cookie())
+        .header("set-cookie", &pair)
+        .header("content-type", "application/x-www-form-urlencoded")
+        .request(|session| Ok(session.has("a").to_string()));
+    *request.uri_mut() = format!("/?{pair}").parse().unwrap();
+    *request.method_mut() = Method::POST;
+    *request.body_mut() = pair.into();
+    let answer = Browser::default().receive(app.send(request).await).await;
+    answer.is_silent();
+    assert_eq!(answer.body, "false");
+    assert_eq!(store.take_calls(), []);
 }
 
 #[tokio::test]

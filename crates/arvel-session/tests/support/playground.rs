@@ -34,7 +34,7 @@ use tempfile::TempDir;
 use tokio::time::timeout;
 
 /// How long a response may take to begin.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A playground in a folder of its own; it ends with the test.
 pub(crate) struct Playground {

@@ -64,7 +64,8 @@ impl Single {
 
 /// One node that speaks TLS alone, under a certificate authority made for this run.
 pub(super) fn start_tls(guard: &Guard) -> Result<Variables> {
-    let files = Certificates::make(&folder_for(guard, "certificates", None)?)?;
+    let folder = folder_for(guard, "certificates", None)?;
+    let files = Certificates::make(&folder)?;
     let [authority, certificate, key, trusted] =
         [files.authority, files.certificate, files.key, files.trusted]
             .map(|file| file.display().to_string());
@@ -81,6 +82,8 @@ pub(super) fn start_tls(guard: &Guard) -> Result<Variables> {
     Ok(vec![
         ("ARVEL_TEST_REDIS_TLS", format!("rediss://127.0.0.1:{port}")),
         ("SSL_CERT_FILE", trusted),
+        // For the tests' own servers.
+        ("ARVEL_TEST_CERTIFICATES", folder.display().to_string()),
     ])
 }
 

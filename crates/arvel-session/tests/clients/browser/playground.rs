@@ -1,23 +1,44 @@
-//! The playground in a real browser: what a person sees, and what the browser keeps.
-//!
-//! `ARVEL_TEST_CHROMEDRIVER` says where chromedriver is. With `ARVEL_TEST_SCREENSHOTS` set to a folder, pictures of the
-//! pages are kept there.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test fails by panicking, in its helpers too"
-)]
+//! The playground: what a person sees, and what the browser keeps.
 
-#[path = "browser/page.rs"]
-mod page;
-#[path = "support/playground.rs"]
-mod process;
+use std::ops::Deref;
 
-use page::Page;
 use serde_json::{Value, json};
 
+use super::tab::Tab;
+use crate::playground::Playground;
+
 const MEMORY: &[(&str, &str)] = &[("SESSION_DRIVER", "memory")];
+
+/// The playground's page.
+struct Page {
+    tab: Tab,
+    _playground: Playground,
+}
+
+impl Page {
+    /// Opens the playground with these settings; `None` where there is no browser.
+    async fn open(settings: &[(&str, &str)]) -> Option<Self> {
+        let tab = Tab::open().await?;
+        let playground = Playground::start(settings);
+        tab.visit(&playground.url).await;
+        Some(Self {
+            tab,
+            _playground: playground,
+        })
+    }
+
+    async fn cookie(&self) -> Option<Value> {
+        self.tab.cookie("arvel_session").await
+    }
+}
+
+impl Deref for Page {
+    type Target = Tab;
+
+    fn deref(&self) -> &Tab {
+        &self.tab
+    }
+}
 
 #[tokio::test]
 async fn what_is_put_is_shown_and_flash_is_shown_once() {

@@ -1,4 +1,4 @@
-//! A page of the playground in a Chromium without a window, driven over WebDriver.
+//! A tab of a Chromium without a window, driven over WebDriver.
 
 use std::{
     env, fs,
@@ -11,12 +11,12 @@ use std::{
 use axum::http::Method;
 use serde_json::{Value, json};
 
-use crate::process::{Playground, Visitor};
+use crate::{playground::Visitor, service};
 
 /// What WebDriver calls the field that holds an element.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
-const ARGUMENTS: [&str; 7] = [
+const ARGUMENTS: [&str; 8] = [
     "--headless=new",
     "--no-sandbox",
     "--disable-gpu",
@@ -24,23 +24,27 @@ const ARGUMENTS: [&str; 7] = [
     "--disable-background-networking",
     "--no-first-run",
     "--window-size=1280,1000",
+    // Names under `.test` are nobody's: here they are sites on this machine.
+    "--host-resolver-rules=MAP *.test 127.0.0.1",
 ];
 
-/// A tab of a browser of its own; both end with the test.
-pub(crate) struct Page {
+/// A tab of a browser of its own, which ends with the test.
+pub(crate) struct Tab {
     driver: Visitor,
     /// The browser's address at the driver.
     session: String,
-    playground: Playground,
 }
 
-impl Page {
-    /// Opens the playground with these settings; `None` where there is no browser.
-    pub(crate) async fn open(settings: &[(&str, &str)]) -> Option<Self> {
-        let address = driver()?;
-        let playground = Playground::start(settings);
-        let driver = Visitor::at(&address);
+impl Tab {
+    /// Opens a browser that knows nothing yet; `None` where there is none.
+    ///
+    /// It takes every certificate, since it would take ours only from a store of the user's.
+    pub(crate) async fn open() -> Option<Self> {
+        let address = service("ARVEL_TEST_CHROMEDRIVER")?;
+        let driver = Visitor::at(address.trim_end_matches('/'));
         let wanted = json!({ "capabilities": { "alwaysMatch": {
+            "acceptInsecureCerts": true,
+            "timeouts": { "script": 120_000 },
             "goog:chromeOptions": { "args": ARGUMENTS },
             "goog:loggingPrefs": { "browser": "ALL" },
         } } });
@@ -49,13 +53,8 @@ impl Page {
             .await;
         let id = answer.json()["value"]["sessionId"].take();
         let id = id.as_str().unwrap_or_else(|| panic!("{}", answer.text()));
-        let page = Self {
-            driver,
-            session: format!("/session/{id}"),
-            playground,
-        };
-        page.visit().await;
-        Some(page)
+        let session = format!("/session/{id}");
+        Some(Self { driver, session })
     }
 
     async fn ask(&self, method: Method, path: &str, body: &Value) -> Value {
@@ -74,33 +73,56 @@ impl Page {
         self.ask(Method::POST, path, &body).await
     }
 
-    /// Goes to the page anew.
-    pub(crate) async fn visit(&self) {
-        self.tell("/url", json!({ "url": self.playground.url }))
-            .await;
+    pub(crate) async fn visit(&self, url: &str) {
+        self.tell("/url", json!({ "url": url })).await;
+    }
+
+    pub(crate) async fn address(&self) -> String {
+        let url = self.ask(Method::GET, "/url", &Value::Null).await;
+        url.as_str().unwrap().to_owned()
     }
 
     pub(crate) async fn reload(&self) {
         self.tell("/refresh", json!({})).await;
     }
 
-    /// Presses the first button that the selector finds.
+    /// Presses the first button or link that the selector finds.
     pub(crate) async fn press(&self, selector: &str) {
-        let found = self
-            .tell(
-                "/element",
-                json!({ "using": "css selector", "value": selector }),
-            )
-            .await;
-        let element = found[ELEMENT].as_str().unwrap().to_owned();
+        let element = self.element(selector).await;
+        let element = element[ELEMENT].as_str().unwrap();
         self.tell(&format!("/element/{element}/click"), json!({}))
             .await;
+    }
+
+    async fn element(&self, selector: &str) -> Value {
+        let wanted = json!({ "using": "css selector", "value": selector });
+        self.tell("/element", wanted).await
+    }
+
+    /// From now on, everything is about the page in this frame.
+    pub(crate) async fn enter(&self, frame: &str) {
+        let element = self.element(frame).await;
+        self.tell("/frame", json!({ "id": element })).await;
+    }
+
+    /// From now on, everything is about the whole page again.
+    pub(crate) async fn leave_frames(&self) {
+        self.tell("/frame", json!({ "id": null })).await;
     }
 
     /// What a script answers.
     pub(crate) async fn script(&self, script: &str, arguments: Value) -> Value {
         self.tell(
             "/execute/sync",
+            json!({ "script": script, "args": arguments }),
+        )
+        .await
+    }
+
+    /// What a script answers that works for a while: the last of its arguments takes the answer.
+    pub(crate) async fn long_script(&self, script: &str, arguments: Value) -> Value {
+        self.tell(
+            "/execute/async",
             json!({ "script": script, "args": arguments }),
         )
         .await
@@ -123,25 +145,46 @@ impl Page {
 
     /// Waits until the selector finds something.
     pub(crate) async fn wait_for(&self, selector: &str) {
+        let found = self.patiently(async || self.has(selector).await).await;
+        assert!(found, "no {selector}: {}", self.text("body").await);
+    }
+
+    /// Waits until the first that the selector finds has this text.
+    pub(crate) async fn wait_until(&self, selector: &str, text: &str) {
+        let found = self
+            .patiently(async || self.has(selector).await && self.text(selector).await == text)
+            .await;
+        assert!(found, "not {text}: {}", self.text("body").await);
+    }
+
+    /// Whether this comes true within ten seconds.
+    async fn patiently(&self, holds: impl AsyncFn() -> bool) -> bool {
         for _ in 0..400 {
-            if self.has(selector).await {
-                return;
+            if holds().await {
+                return true;
             }
             tokio::time::sleep(Duration::from_millis(25)).await;
         }
-        panic!(
-            "no {selector} after ten seconds: {}",
-            self.text("body").await
-        );
+        false
     }
 
-    /// The session's cookie, as the browser keeps it.
-    pub(crate) async fn cookie(&self) -> Option<Value> {
+    /// The cookies that the browser would send with this page, as it keeps them.
+    pub(crate) async fn cookies(&self) -> Vec<Value> {
         let cookies = self.ask(Method::GET, "/cookie", &Value::Null).await;
-        let mut cookies = cookies.as_array().unwrap().iter();
-        cookies
-            .find(|cookie| cookie["name"] == "arvel_session")
-            .cloned()
+        cookies.as_array().unwrap().clone()
+    }
+
+    /// The cookie of this name that it would send with this page.
+    pub(crate) async fn cookie(&self, name: &str) -> Option<Value> {
+        let mut cookies = self.cookies().await.into_iter();
+        cookies.find(|cookie| cookie["name"] == name)
+    }
+
+    /// All cookies that the browser keeps, for whatever site, in its own words.
+    pub(crate) async fn jar(&self) -> Vec<Value> {
+        let command = json!({ "cmd": "Storage.getCookies", "params": {} });
+        let kept = self.tell("/goog/cdp/execute", command).await;
+        kept["cookies"].as_array().unwrap().clone()
     }
 
     pub(crate) async fn resize(&self, width: u32, height: u32) {
@@ -175,7 +218,7 @@ impl Page {
 }
 
 /// Ends the browser, also when the test has failed.
-impl Drop for Page {
+impl Drop for Tab {
     fn drop(&mut self) {
         let address = self.driver.url.trim_start_matches("http://");
         let Ok(mut driver) = TcpStream::connect(address) else {
@@ -190,26 +233,4 @@ impl Drop for Page {
         // It answers when the browser has ended.
         let _ = driver.read(&mut [0; 64]);
     }
-}
-
-#[allow(
-    clippy::disallowed_methods,
-    reason = "where the services are stands in the environment"
-)]
-fn driver() -> Option<String> {
-    let variable = "ARVEL_TEST_CHROMEDRIVER";
-    if let Ok(address) = env::var(variable) {
-        return Some(address.trim_end_matches('/').to_owned());
-    }
-    let required = ["CI", "ARVEL_TEST_REQUIRE"];
-    assert!(
-        required.iter().all(|name| env::var_os(name).is_none()),
-        "{variable} is not set"
-    );
-    // Not `eprintln`, which the harness hides when a test passes.
-    let _ = writeln!(
-        std::io::stderr(),
-        "ignored: start it with `cargo xtask test` ({variable})"
-    );
-    None
 }
