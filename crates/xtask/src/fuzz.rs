@@ -18,9 +18,9 @@ pub(crate) const MANIFEST: &str = "fuzz/Cargo.toml";
 pub(crate) const CFG: &str = "--cfg fuzzing";
 
 /// What lets libFuzzer see which code an input reaches, and what it is compared with.
-const COVERAGE: &str = "-Cpasses=sancov-module -Ccodegen-units=1 -Cllvm-args=-sanitizer-coverage-level=4 \
+const COVERAGE: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
-    -Cllvm-args=-sanitizer-coverage-trace-compares";
+    -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1";
 
 /// How long an input may be: a little more than the longest cookie.
 const LONGEST: &str = "-max_len=4200";

@@ -1,5 +1,6 @@
 //! All that the fuzzers have found, without a fuzzer: `fuzz/corpus` holds an input for each piece of code that they have
 //! reached, `fuzz/regressions` each input that has once broken a promise.
+#![allow(clippy::print_stdout, reason = "a test that fails shows it")]
 
 use std::{fs, path::Path};
 
@@ -19,5 +20,5 @@ pub(crate) fn replay(target: &str, run: fn(&[u8])) {
             inputs += 1;
         }
     }
-    assert!(inputs > 10, "the corpus of {target} is not there");
+    assert!(inputs > 5, "the corpus of {target} is not there");
 }
