@@ -156,11 +156,11 @@ impl Model {
         for (_, set) in self.next.values_mut() {
             *set = true;
         }
-        self.begun = self.stored.clone();
         if !self.stored.exists {
-            // Nothing was stored, and no id with it.
-            self.begun.id = None;
+            // Nothing was stored, and no id with it: what is shown from now on may be another.
+            self.stored.id = None;
         }
+        self.begun = self.stored.clone();
         self.begun_next = self.next.clone();
         self.begun_readable = self.readable.clone();
     }
