@@ -46,6 +46,9 @@ mod cookie;
 mod engine;
 mod error;
 mod facade;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod hostile;
 mod lifecycle;
 mod manager;
 mod observe;

@@ -4,8 +4,8 @@ use xtask::error::Result;
 use xtask::process::cargo;
 use xtask::repository;
 
-use crate::hygiene;
 use crate::steps::Steps;
+use crate::{fuzz, hygiene};
 
 /// Makes every complaint of clippy an error.
 const STRICT: [&str; 3] = ["--", "-D", "warnings"];
@@ -30,17 +30,10 @@ pub(crate) fn run(steps: &mut Steps) -> Result<()> {
 fn formatting() -> Result<()> {
     cargo(&["fmt", "--all", "--check"], &[])?;
     for manifest in repository::own_workspaces()? {
-        cargo(
-            &[
-                "fmt",
-                "--check",
-                "--manifest-path",
-                &manifest.display().to_string(),
-            ],
-            &[],
-        )?;
+        let manifest = manifest.display().to_string();
+        cargo(&["fmt", "--check", "--manifest-path", &manifest], &[])?;
     }
-    Ok(())
+    cargo(&["fmt", "--check", "--manifest-path", fuzz::MANIFEST], &[])
 }
 
 fn lints() -> Result<()> {
@@ -51,7 +44,9 @@ fn lints() -> Result<()> {
         let own = ["clippy", "--all-targets", "--manifest-path", &manifest];
         cargo(&[&own[..], &STRICT].concat(), &[])?;
     }
-    Ok(())
+    let fuzz_targets = ["clippy", "--bins", "--manifest-path", fuzz::MANIFEST];
+    let internals = [("RUSTFLAGS", fuzz::CFG)];
+    cargo(&[&fuzz_targets[..], &STRICT].concat(), &internals)
 }
 
 /// The library with one feature alone, or with none.

@@ -15,6 +15,9 @@ pub const VALGRIND: Program = ("valgrind", "valgrind");
 /// Sends requests over sockets.
 pub const WRK: Program = ("wrk", "wrk");
 
+/// Compiles libFuzzer.
+pub const CXX: Program = ("c++", "g++");
+
 /// What the tests need, beside PostgreSQL.
 const PROGRAMS: [Program; 10] = [
     ("redis-server", "redis-server"),

@@ -2,7 +2,7 @@
 //!
 //! `test` installs what is missing (Debian), starts private servers, runs every test and cleans up; `services` starts the
 //! servers alone; `check` is formatting, lints, features, docs and hygiene; `bench` measures; `prove` is the proof at length
-//! (docs/proof.md); `ci` is `check`, then `test`, then a moment of `bench`.
+//! (docs/proof.md); `fuzz` feeds it what strangers can send; `ci` is `check`, then `test`, then a moment of `bench`.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -11,6 +11,7 @@
 
 mod bench;
 mod check;
+mod fuzz;
 mod hygiene;
 mod prove;
 mod steps;
@@ -62,6 +63,8 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Feeds what reads cookies, records and configurations with inputs that nobody would write.
+    Fuzz(fuzz::Fuzz),
     /// Waits for its standard input to end, then stops the servers and removes the folder (started by the others).
     #[command(hide = true)]
     Guard { folder: PathBuf },
@@ -95,6 +98,7 @@ fn run(command: Command) -> Result<()> {
             .and_then(|()| test::run(&mut steps, &[]))
             .and_then(|()| bench::smoke(&mut steps)),
         Command::Bench(bench) => bench.run(&mut steps),
+        Command::Fuzz(fuzz) => fuzz.run(&mut steps),
         Command::Prove { arguments } => return prove::run(&arguments),
         Command::Guard { .. } => Ok(()),
     };

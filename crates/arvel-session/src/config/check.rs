@@ -86,12 +86,12 @@ fn cookie(settings: &Settings) -> [Rule; 4] {
         (
             is_token(&settings.cookie_name),
             "cookie_name",
-            "must be letters, digits and !#$%&'*+-.^_`|~, and not empty",
+            "must be 1 to 1024 letters, digits and !#$%&'*+-.^_`|~",
         ),
         (
             is_path(&settings.path),
             "path",
-            "must begin with / and hold at most 1024 printable ASCII characters, without ;",
+            "must begin with / and hold at most 1024 printable ASCII characters, without ; and without a space at the end",
         ),
         (
             settings.domain.as_deref().is_none_or(is_domain),
@@ -136,17 +136,18 @@ fn prefixes(settings: &Settings) -> [Rule; 4] {
     ]
 }
 
-/// A token as RFC 6265 has it.
+/// A token as RFC 6265 has it. Of the 4,096 bytes that a browser keeps, something has to be left for the value.
 fn is_token(name: &str) -> bool {
-    !name.is_empty()
+    matches!(name.len(), 1..=1024)
         && name
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
-/// Browsers ignore an attribute of more than 1,024 bytes.
+/// Browsers ignore an attribute of more than 1,024 bytes, and a space at its end.
 fn is_path(path: &str) -> bool {
     path.starts_with('/')
+        && !path.ends_with(' ')
         && path.len() <= 1024
         && path
             .bytes()

@@ -213,7 +213,7 @@ impl SessionConfig {
 
 /// # The cookie
 impl SessionConfig {
-    /// The cookie's name: letters, digits and ``!#$%&'*+-.^_`|~``.
+    /// The cookie's name: letters, digits and ``!#$%&'*+-.^_`|~``, 1,024 of them at most.
     ///
     /// **Default:** `arvel_session`. The name is part of what is signed: under a new name everybody starts anew.
     ///
@@ -234,7 +234,7 @@ impl SessionConfig {
 
     /// Below which path the browser sends the cookie.
     ///
-    /// **Default:** `/`. Begins with `/`; no `;`, no control characters.
+    /// **Default:** `/`. Begins with `/`; no `;`, no control characters, no space at the end.
     ///
     /// # Security
     /// It keeps nothing apart: a page under another path of the same host can get at the cookie all the same.

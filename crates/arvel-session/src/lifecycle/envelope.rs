@@ -13,7 +13,7 @@ const COOKIE_LIMIT: usize = 4096;
 
 impl Context {
     /// How many bytes an encoder leaves free in front of a body, for the seal.
-    pub(super) fn room(&self) -> usize {
+    pub(crate) fn room(&self) -> usize {
         if self.seals() { SealKey::NONCE } else { 0 }
     }
 
@@ -42,7 +42,7 @@ impl Context {
     }
 
     /// The record of an encoded body, sealed where that is asked for.
-    pub(super) fn enclose(
+    pub(crate) fn enclose(
         &self,
         key: &Key,
         revision: Revision,
@@ -108,7 +108,7 @@ impl Context {
     }
 
     /// Reads what [`payload_cookie`](Self::payload_cookie) wrote.
-    pub(super) fn read_payload(&self, value: &[u8]) -> Option<Vec<u8>> {
+    pub(crate) fn read_payload(&self, value: &[u8]) -> Option<Vec<u8>> {
         if self.rules.cookie_name.len() + value.len() > COOKIE_LIMIT {
             return None;
         }
@@ -116,7 +116,7 @@ impl Context {
     }
 
     /// Whether we have sealed this payload.
-    pub(super) fn verifies(&self, payload: &[u8]) -> bool {
+    pub(crate) fn verifies(&self, payload: &[u8]) -> bool {
         let record = Record::decode(payload.to_vec().into());
         record.is_ok_and(|record| self.disclose(&Key::NONE, &record).is_some())
     }

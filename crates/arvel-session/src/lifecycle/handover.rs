@@ -82,7 +82,9 @@ impl Context {
             return false;
         }
         match &state.origin {
-            Origin::None | Origin::Marked => true,
+            // Kept for its token alone, whose seed an earlier save found nothing to store with.
+            Origin::None => !state.keep,
+            Origin::Marked => true,
             Origin::Live(live) => {
                 let ages = age && state.draft.has_flash_to_age();
                 !ages && !live.reseal && !due(self, live, state.opened_at, navigation)

@@ -1,12 +1,12 @@
 //! The test vectors of `docs/format.md`, read from there.
 
-use super::{Context, Rules};
+use std::collections::BTreeMap;
+
 use crate::{
     Time,
-    record::{Body, BodyWriter, Entry, Id, Keyring, Kind, Meta, Record, Revision, Token, to_hex},
-    store::Capabilities,
+    hostile::context,
+    record::{Body, BodyWriter, Entry, Id, Kind, Meta, Record, Revision, Token, to_hex},
 };
-use std::{collections::BTreeMap, time::Duration};
 
 fn vectors() -> BTreeMap<&'static str, &'static str> {
     let document = include_str!("../../../../docs/format.md");
@@ -20,24 +20,6 @@ fn bytes(hex: &str) -> Vec<u8> {
     digits
         .map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap())
         .collect()
-}
-
-fn context(server_side: bool) -> Context {
-    let secret: Vec<u8> = (0..32).collect();
-    let mut capabilities = Capabilities::new("test");
-    capabilities.server_side = server_side;
-    Context {
-        capabilities,
-        keys: Keyring::new(&secret, [], "arvel_session"),
-        rules: Rules {
-            cookie_name: "arvel_session".into(),
-            lifetime: Duration::from_secs(7200),
-            absolute_lifetime: None,
-            expire_on_close: false,
-            seal: true,
-            grace: Duration::from_secs(10),
-        },
-    }
 }
 
 fn body() -> Vec<u8> {
@@ -62,7 +44,7 @@ fn body() -> Vec<u8> {
 #[test]
 fn the_documents_vectors() {
     let vectors = vectors();
-    let cx = context(true);
+    let cx = context(true, true);
     let id = Id::from_bytes(std::array::from_fn(|at| u8::try_from(at).unwrap()));
     let token = Token::issue(id, Time::from_millis(1_790_000_000_000));
     assert_eq!(vectors["token"], token.encode(&cx.keys));
@@ -81,7 +63,9 @@ fn the_documents_vectors() {
     for (name, server_side) in [("sealed record", true), ("sealed cookie", false)] {
         let sealed = Record::decode(bytes(vectors[name]).into()).unwrap();
         assert_eq!((sealed.revision, sealed.expires), (revision, expires));
-        let (opened, _) = context(server_side).disclose(&id.key(), &sealed).unwrap();
+        let (opened, _) = context(server_side, true)
+            .disclose(&id.key(), &sealed)
+            .unwrap();
         assert_eq!(opened.user(), Some("ada"));
         assert_eq!(opened.serial(), 2);
         let entries: Vec<_> = opened
@@ -89,7 +73,11 @@ fn the_documents_vectors() {
             .map(|entry| (entry.key, entry.value))
             .collect();
         assert_eq!(entries, [("n", &b"1"[..]), ("status", b"\"hi\"")]);
-        assert!(context(!server_side).disclose(&id.key(), &sealed).is_none());
+        assert!(
+            context(!server_side, true)
+                .disclose(&id.key(), &sealed)
+                .is_none()
+        );
     }
     assert!(Body::parse(bytes(vectors["body"])).is_some());
 }

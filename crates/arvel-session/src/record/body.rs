@@ -11,7 +11,7 @@
 //!           varint length of the key, varint length of the value, key, value (JSON)
 //! ```
 //!
-//! Numbers are big endian, a varint is LEB128. Opening one is a walk over the lengths; a value is parsed when it is asked for.
+//! Numbers are big endian, a varint is LEB128 in its shortest form. Opening one is a walk over the lengths; a value is parsed when it is asked for.
 
 use std::sync::Arc;
 
@@ -322,7 +322,8 @@ impl<'a> Reader<'a> {
             let byte = self.byte()?;
             number |= usize::from(byte & 0x7f) << shift;
             if byte < 0x80 {
-                return Some(number);
+                // A zero in the last place would be a second form of the same number.
+                return (byte > 0).then_some(number);
             }
         }
         None

@@ -86,6 +86,16 @@ impl SessionData {
         self.with_entry(key, &value, true)
     }
 
+    /// A fake session with all that a record holds.
+    pub(crate) fn fake_of(body: Option<Body>) -> Self {
+        let mut state = State::default();
+        if let Some(body) = body {
+            state.begin(body);
+        }
+        state.phase = Phase::Fake;
+        Self::new(state, Arc::new(Nowhere))
+    }
+
     #[allow(clippy::panic, reason = "a test's own mistake")]
     fn with_entry<T: Serialize>(self, key: &str, value: &T, flash: bool) -> Self {
         let value = match to_json(key, value, 0) {
@@ -150,10 +160,5 @@ fn fake(entries: &[Entry<'_>]) -> SessionData {
     for entry in entries {
         writer.entry(*entry);
     }
-    let mut state = State::default();
-    if let Some(body) = Body::parse(writer.finish()) {
-        state.begin(body);
-    }
-    state.phase = Phase::Fake;
-    SessionData::new(state, Arc::new(Nowhere))
+    SessionData::fake_of(Body::parse(writer.finish()))
 }

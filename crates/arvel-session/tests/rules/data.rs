@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use arvel_session::{ErrorKind, Key, SessionData};
+use axum::response::IntoResponse;
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -314,6 +315,24 @@ async fn the_csrf_token_is_the_same_on_parallel_pages_and_costs_nothing_to_read(
             .visit(&app, |session| Ok(session.token()))
             .await;
         assert_ne!(other.body, page.body);
+    }
+}
+
+#[tokio::test]
+async fn a_token_is_kept_though_a_save_before_it_found_nothing_to_keep() {
+    for driver in ["memory", "cookie"] {
+        let app = App::new(config().driver(driver));
+        let mut browser = Browser::default();
+        let answer = browser
+            .call(&app, |session| async move {
+                session.regenerate();
+                session.save().await.unwrap();
+                session.token().into_response()
+            })
+            .await;
+        answer.sets_one_cookie();
+        let page = browser.visit(&app, |session| Ok(session.token())).await;
+        assert_eq!(page.body, answer.body);
     }
 }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "in a test it is the assertion")]
 
 pub(crate) mod events;
+pub(crate) mod model;
 pub(crate) mod script;
 
 use std::{collections::BTreeMap, sync::Arc};
