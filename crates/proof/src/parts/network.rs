@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     field::{Driver, Place, Process, Proxy, Servers, Wire},
+    load::Load,
     report::Outcome,
 };
 
@@ -32,7 +33,13 @@ pub(super) async fn run(ground: &Ground, servers: &Servers, driver: Driver) -> R
     for _ in 0..ground.scale.pick(1, 6, 120) {
         let seed = stage.next_seed();
         let lasts = Duration::from_secs(ground.scale.pick(2, 10, 20));
-        let (load, world) = (lasting(seed), stage.faulty());
+        // So many that some go on while others wait for a silent wire.
+        let load = Load {
+            tabs: 6,
+            longest_pause: 40,
+            ..lasting(seed)
+        };
+        let world = stage.faulty();
         stage
             .play(ground, &load, world, async |_, _| {
                 let [one, other] = &wires;
@@ -79,7 +86,7 @@ async fn weather(proxy: &Proxy, seed: u64, lasts: Duration) -> usize {
 fn weathers(rng: &mut Rng) -> Vec<(Wire, u64)> {
     // So short that only what is on its way is lost.
     let blink = (Wire::Cut, rng.u64(1..10));
-    match rng.u8(..6) {
+    match rng.u8(..7) {
         0 => vec![(Wire::Cut, rng.u64(10..800))],
         1 => vec![(Wire::Silent, rng.u64(1100..2000))],
         2 => vec![(Wire::Slow(60), rng.u64(300..1500))],
@@ -89,7 +96,7 @@ fn weathers(rng: &mut Rng) -> Vec<(Wire, u64)> {
         _ => vec![
             (Wire::Mute, rng.u64(5..100)),
             blink,
-            (Wire::Silent, rng.u64(50..700)),
+            (Wire::Silent, rng.u64(50..500)),
         ],
     }
 }
