@@ -9,6 +9,9 @@ pub const PLAN: &str = "x-plan";
 /// The header by which a response says that the handler has made it, and not the library in its place.
 pub const HANDLED: &str = "x-handled";
 
+/// The header by which a response says that the handler had come to its end, whoever has made it.
+pub const RAN: &str = "x-ran";
+
 /// One operation on a session, or a pause.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

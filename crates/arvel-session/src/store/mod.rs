@@ -4,8 +4,6 @@ mod cookie;
 mod database;
 #[cfg(all(feature = "file", unix))]
 mod file;
-#[cfg(any(feature = "redis", feature = "postgres"))]
-mod gather;
 mod memory;
 #[cfg(feature = "redis")]
 mod redis;

@@ -40,6 +40,7 @@ on_both_servers! {
     what_the_server_has_undone_is_done_again
     what_the_server_always_undoes_is_an_error
     a_wrong_password_is_an_error_that_does_not_show_it
+    who_gives_up_waiting_holds_up_nobody
 }
 
 async fn a_server_that_is_not_there_is_an_error_at_once(place: Place) {
@@ -95,6 +96,32 @@ async fn a_server_that_falls_silent_is_dialled_anew(place: Place) {
         }
     }
     panic!("the silent connection is still in use");
+}
+
+/// Many more than there are connections wait, and some of them give up at any moment.
+async fn who_gives_up_waiting_holds_up_nobody(place: Place) {
+    let store = Arc::new(place.store().await);
+    insert(&store, &key(1), record(7, b"7")).await;
+    let mut calls = tokio::task::JoinSet::new();
+    for number in 0..60 {
+        let store = store.clone();
+        calls.spawn(async move {
+            for round in 0..300 {
+                let call = store.load(At::Key(&key(1)));
+                if number % 2 == 0 {
+                    assert!(call.await.unwrap().is_some());
+                } else {
+                    let patience = Duration::from_micros((number * 67 + round * 131) % 4_000);
+                    let call = tokio::spawn(call);
+                    tokio::time::sleep(patience).await;
+                    // As when a client leaves: dropped where it stands, even if it was just woken.
+                    call.abort();
+                }
+            }
+        });
+    }
+    let ended = tokio::time::timeout(Duration::from_secs(120), calls.join_all()).await;
+    assert!(ended.is_ok(), "somebody waits for ever");
 }
 
 async fn a_locked_row_is_an_error_in_time(place: Place) {

@@ -94,6 +94,9 @@ fn new_session(index: &Index<'_>, number: usize, call: &Call) -> Option<(Rule, S
         return None;
     }
     // Its marker lives for a while from when it was set, and that was after this.
+    if index.may_have_expired(sent, call.end) {
+        return None;
+    }
     let killers = index.direct_killers(sent).chain(index.killers(sent));
     let marked = killers
         .filter(|killer| *killer != number)

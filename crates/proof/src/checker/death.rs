@@ -50,7 +50,7 @@ fn lost(index: &Index<'_>, view: &View<'_>, id: SessionId, findings: &mut Findin
     if !view.data.is_empty() {
         let what = format!("call {} has seen {id:?} without its log", view.call);
         findings.violated(Rule::WrongContent, what);
-    } else if !index.may_have_ended(id, view.end) {
+    } else if !index.may_have_ended(id, view.end) && !index.may_have_expired(id, view.end) {
         let what = format!(
             "call {} has not seen {id:?}, which nobody has ended",
             view.call

@@ -254,6 +254,18 @@ impl<'h> Index<'h> {
             || lost
     }
 
+    /// Whether a session may have come to the end of its life: nobody is known to have used it for about as long. Expiries are
+    /// moved now and then only, so it may be shorter by a tenth.
+    pub(super) fn may_have_expired(&self, id: SessionId, before: Micros) -> bool {
+        let lifetime = self.history.lifetime;
+        let least = lifetime - lifetime / 5;
+        let born = self.birth(id).map(|born| self.call(born).start);
+        let shown = self.views.iter().filter(|view| view.id == Some(id));
+        let shown = shown.filter(|view| view.start < before && !view.data.is_empty());
+        let used = shown.map(|view| view.start).chain(born).max();
+        lifetime > 0 && used.is_none_or(|used| used + least < before)
+    }
+
     /// Whether this call, which regenerated, may have made a session beside the true successor (R12): another one was
     /// changing the same id, or ending what it leads to, at the same time.
     pub(super) fn may_fork(&self, call: usize) -> bool {
@@ -328,6 +340,10 @@ fn views<'h>(history: &'h History, findings: &mut Findings) -> Vec<View<'h>> {
     let mut views = Vec::new();
     for (number, call) in history.calls.iter().enumerate() {
         let Some(data) = call.view() else { continue };
+        let mut glimpses = history.glimpses.iter();
+        if glimpses.any(|(from, to)| (*from..=*to).contains(&call.end)) {
+            continue;
+        }
         let items = data
             .get(LOG)
             .and_then(Value::as_array)

@@ -26,16 +26,20 @@
 //! | `order.rs` | If one request was answered before another began, their stamps stand in this order. Two logs with the same beginning are one the prefix of the other. | two regenerations of one id that overlap make two sessions (R12): one of them may branch off. At least one must have everything |
 //! | `content.rs` | A view's common keys are exactly what the requests in its log, applied in that order, make of nothing: so increments and pushes are exact. | what `pull` and `remember` of an unknown request have done |
 //! | `results.rs` | Within a request, each result is what its view and its own operations make it. | after a `save`, which may merge |
-//! | `death.rs` | After an acknowledged `regenerate` or `invalidate` nobody who sends the old id is told anything; nor after somebody was told nothing because of an unknown one. A session is not empty without one. An acknowledged `invalidate` leaves nothing alive that its id had led to by then (R11). | sessions that never had a stamp; a logout later than the markers live |
+//! | `death.rs` | After an acknowledged `regenerate` or `invalidate` nobody who sends the old id is told anything; nor after somebody was told nothing because of an unknown one. A session is not empty without one, unless nobody has used it for its lifetime. An acknowledged `invalidate` leaves nothing alive that its id had led to by then (R11). | sessions that never had a stamp; a logout later than the markers live |
 //! | `cookies.rs` | Ids are always new, and only where something was put or asked for: on a live session by `regenerate` and `invalidate` alone, on a dead one by `regenerate` (R12), or when its marker may have gone. A cookie is removed by `invalidate` alone. Who regenerates gets a new id. Nobody else gets one while the marker lives (R9, R12). | |
 //! | `flash.rs` | Flash is in the first view after it that nobody else can have used it up for, not in the same request, and not after the end of a request that has seen it and uses it up, unless somebody kept it. | where the using up is all that a commit does, its failure is not told (R3), so it binds in quiet histories only |
 //! | `token.rs` | The CSRF token of a session is the same until somebody asks for another. | before a session's first stamp |
-//! | `answers.rs` | Without a fault nothing fails; with one the answer is the handler's or 503, and in time. | |
+//! | `answers.rs` | Without a fault nothing fails; with one the answer is the handler's or 503, and in time. Who has only read is never told that upkeep failed (R3). | |
+//!
+//! And when all is over, [`census`]: no more sessions are alive than somebody can account for.
 //!
 //! Where the store's own documentation says that it may lose what it has acknowledged (a failover of Redis), what was
-//! acknowledged in that time counts as unknown, and what is missing of it is counted in [`Verdict::lost`].
+//! acknowledged in that time counts as unknown, and what is missing of it is counted in [`Verdict::lost`]. Where it may show what
+//! it has not stored yet (`InnoDB`), what was seen in the moment before its death says nothing.
 
 mod answers;
+mod census;
 mod content;
 mod cookies;
 mod death;
@@ -51,6 +55,8 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
 };
+
+pub use census::{census, untold};
 
 use crate::history::History;
 use index::Index;
@@ -100,6 +106,33 @@ pub enum Rule {
     TooLate,
     /// The store holds live sessions that nobody can account for.
     TooManyLive,
+}
+
+impl Rule {
+    /// All of them.
+    pub const ALL: [Self; 21] = [
+        Self::LostUpdate,
+        Self::AppliedTwice,
+        Self::TookEffect,
+        Self::FromNowhere,
+        Self::OutOfOrder,
+        Self::SplitBrain,
+        Self::WrongContent,
+        Self::WrongResult,
+        Self::LostSession,
+        Self::DeadTold,
+        Self::DeadGiven,
+        Self::DeadAgain,
+        Self::LogoutLeftLive,
+        Self::WrongCookie,
+        Self::Adopted,
+        Self::FlashLost,
+        Self::FlashAgain,
+        Self::TokenChanged,
+        Self::WrongAnswer,
+        Self::TooLate,
+        Self::TooManyLive,
+    ];
 }
 
 /// One violation, and the calls that show it.

@@ -19,6 +19,7 @@ pub struct Place {
     pub folder: PathBuf,
     /// The prefix of the keys, or the name of the table.
     pub name: String,
+    lifetime: Duration,
     settings: Vec<(&'static str, String)>,
 }
 
@@ -43,13 +44,14 @@ impl Place {
             driver,
             folder,
             name,
+            lifetime: LIFETIME,
             settings: vec![
                 ("SESSION_SECRET_KEY", SECRET.to_owned()),
-                ("SESSION_LIFETIME", LIFETIME.as_secs().to_string()),
                 ("SESSION_TIMEOUT", timeout.as_secs_f64().to_string()),
                 ("SESSION_SWEEP_INTERVAL", "1".to_owned()),
             ],
         };
+        place.live_for(LIFETIME);
         place.point_at(url);
         Ok(place)
     }
@@ -88,8 +90,19 @@ impl Place {
         self.folder.join("sessions.db")
     }
 
-    /// Changes a setting.
-    pub fn set(&mut self, name: &'static str, value: String) {
+    /// How long a session lives that nobody uses.
+    #[must_use]
+    pub fn lifetime(&self) -> Duration {
+        self.lifetime
+    }
+
+    /// Changes how long a session lives that nobody uses.
+    pub fn live_for(&mut self, lifetime: Duration) {
+        self.lifetime = lifetime;
+        self.set("SESSION_LIFETIME", lifetime.as_secs().to_string());
+    }
+
+    fn set(&mut self, name: &'static str, value: String) {
         self.settings.retain(|(other, _)| *other != name);
         self.settings.push((name, value));
     }

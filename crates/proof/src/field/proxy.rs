@@ -22,6 +22,8 @@ pub enum Wire {
     Cut,
     /// Nothing comes through, and nothing ends.
     Silent,
+    /// The server is told everything, and nobody hears what it answers.
+    Mute,
     /// Everything comes through later, by up to so many milliseconds.
     Slow(u64),
 }
@@ -83,14 +85,19 @@ async fn carry(client: TcpStream, port: u16, mut state: watch::Receiver<Wire>) {
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
     tokio::select! {
-        () = pump(from_client, to_server, state.clone()) => {}
-        () = pump(from_server, to_client, state.clone()) => {}
+        () = pump(from_client, to_server, state.clone(), &[Wire::Silent]) => {}
+        () = pump(from_server, to_client, state.clone(), &[Wire::Silent, Wire::Mute]) => {}
         _ = state.wait_for(|wire| *wire == Wire::Cut) => {}
     }
 }
 
-/// Carries one direction, as slowly as the state wants it.
-async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut state: watch::Receiver<Wire>) {
+/// Carries one direction, as slowly as the state wants it, and not at all while it is one of those that `hold`.
+async fn pump(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    mut state: watch::Receiver<Wire>,
+    hold: &[Wire],
+) {
     let mut rng = Rng::new();
     let mut bytes = vec![0; 16 << 10];
     while let Ok(read) = from.read(&mut bytes).await {
@@ -98,13 +105,12 @@ async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut state: watch:
             return;
         }
         let wire = *state.borrow_and_update();
-        match wire {
-            Wire::Slow(most) => {
-                let delay = Duration::from_millis(rng.u64(..=most));
-                tokio::time::sleep(delay).await;
-            }
-            Wire::Silent if state.wait_for(|wire| *wire != Wire::Silent).await.is_err() => return,
-            _ => {}
+        if let Wire::Slow(most) = wire {
+            let delay = Duration::from_millis(rng.u64(..=most));
+            tokio::time::sleep(delay).await;
+        }
+        if state.wait_for(|wire| !hold.contains(wire)).await.is_err() {
+            return;
         }
         if to.write_all(&bytes[..read]).await.is_err() {
             return;

@@ -1,6 +1,6 @@
 //! The stores' own servers, which keep what they acknowledge, and can be killed.
 
-use std::thread;
+use std::{thread, time::Duration};
 
 use xtask::{
     error::{Error, Result},
@@ -14,6 +14,11 @@ use xtask::{
 };
 
 use super::Driver;
+
+/// What a slow machine may keep a master from saying that it lives.
+const PATIENT: Duration = Duration::from_secs(120);
+/// When a master is to be missed that is dead.
+const HASTY: Duration = Duration::from_secs(2);
 
 /// The servers of the drivers that are to be proved.
 #[derive(Default)]
@@ -48,14 +53,44 @@ impl Servers {
                 scope.spawn(|| start(needs(Driver::Postgres), |g| Postgres::start(g, kept)));
             let mariadb =
                 scope.spawn(|| start(needs(Driver::Mariadb), |g| MariaDb::start(g, kept)));
-            Ok(Self {
+            let servers = Self {
                 redis: joined(redis)?,
                 sentinel: joined(sentinel)?,
                 cluster: joined(cluster)?,
                 postgres: joined(postgres)?,
                 mariadb: joined(mariadb)?,
-            })
+            };
+            servers.trust_masters()?;
+            Ok(servers)
         })
+    }
+
+    /// Nobody takes the place of a master because the machine is slow: that would lose what it has acknowledged.
+    ///
+    /// # Errors
+    /// A node does not answer.
+    pub fn trust_masters(&self) -> Result<()> {
+        self.miss_masters_after(PATIENT)
+    }
+
+    /// A master that dies is replaced soon.
+    ///
+    /// # Errors
+    /// A node does not answer.
+    pub fn watch_masters(&self) -> Result<()> {
+        self.miss_masters_after(HASTY)
+    }
+
+    fn miss_masters_after(&self, time: Duration) -> Result<()> {
+        let millis = time.as_millis().to_string();
+        for node in self.cluster.iter().flat_map(|cluster| &cluster.nodes) {
+            node.ask(&["config", "set", "cluster-node-timeout", &millis])?;
+        }
+        let limit = ["sentinel", "set", "mymaster", "down-after-milliseconds"];
+        for sentinel in self.sentinel.iter().flat_map(|group| &group.sentinels) {
+            sentinel.ask(&[&limit[..], &[&millis]].concat())?;
+        }
+        Ok(())
     }
 }
 

@@ -23,14 +23,20 @@ pub struct History {
     pub quiet: bool,
     /// How long a dead id leaves a marker, at least.
     pub grace: Micros,
+    /// How long a session lives that nobody uses; for ever when zero.
+    pub lifetime: Micros,
     /// How long each open and each commit may take; nothing is said of it when zero.
     pub deadline: Micros,
     /// What a busy machine may take on top of that, in a request as a whole.
     pub slack: Micros,
+    /// When the machine stood still, as far as the recorder was kept from its work.
+    pub stalls: Vec<(Micros, Micros)>,
     /// Sessions whose record somebody has ruined, and since when.
     pub ruined: Vec<(SessionId, Micros)>,
     /// When the store itself may have lost what it had acknowledged, as its own documentation says.
     pub lossy: Vec<(Micros, Micros)>,
+    /// When the store may have shown what it had not stored yet, and has lost it then.
+    pub glimpses: Vec<(Micros, Micros)>,
 }
 
 /// One request.
@@ -52,6 +58,8 @@ pub struct Call {
     pub end: Micros,
     /// What came.
     pub answer: Answer,
+    /// The handler had come to its end, whatever was answered.
+    pub ran: bool,
     /// What came of the cookie, whatever the status.
     pub cookie: Cookie,
 }

@@ -12,6 +12,7 @@ use super::{Call, Micros};
 pub struct Recorder {
     origin: Instant,
     calls: Mutex<Vec<Option<Call>>>,
+    stalls: Mutex<Vec<(Micros, Micros)>>,
 }
 
 /// A call that is to be sent.
@@ -31,6 +32,7 @@ impl Default for Recorder {
         Self {
             origin: Instant::now(),
             calls: Mutex::default(),
+            stalls: Mutex::default(),
         }
     }
 }
@@ -59,6 +61,21 @@ impl Recorder {
         if let Some(place) = self.calls().get_mut(started.0) {
             *place = Some(call);
         }
+    }
+
+    fn stalls_so_far(&self) -> MutexGuard<'_, Vec<(Micros, Micros)>> {
+        self.stalls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes that the machine stood still.
+    pub fn note_stall(&self, from: Micros, to: Micros) {
+        self.stalls_so_far().push((from, to));
+    }
+
+    /// When the machine stood still.
+    #[must_use]
+    pub fn stalls(&self) -> Vec<(Micros, Micros)> {
+        self.stalls_so_far().clone()
     }
 
     /// Everything so far. What was begun and has not ended has not been sent.

@@ -14,7 +14,7 @@ use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, task::JoinHandle, time::timeout};
 
 use crate::{
-    plan::{HANDLED, Manner, PLAN, Plan},
+    plan::{HANDLED, Manner, PLAN, Plan, RAN},
     server::{ACT, POLL},
 };
 
@@ -62,6 +62,8 @@ pub struct Head {
     pub status: StatusCode,
     /// The handler has made it.
     pub handled: bool,
+    /// The handler had come to its end.
+    pub ran: bool,
     /// Every `Set-Cookie` line of the session's cookie.
     pub cookies: Vec<String>,
 }
@@ -110,6 +112,7 @@ impl Link {
         reply.head = Some(Head {
             status: parts.status,
             handled: parts.headers.contains_key(HANDLED),
+            ran: parts.headers.contains_key(RAN),
             cookies: lines.filter(|line| line.starts_with(COOKIE_NAME)).collect(),
         });
         reply.body = collect(&mut body).await;

@@ -5,6 +5,7 @@
 mod browser;
 mod generate;
 mod link;
+mod pulse;
 
 use std::{
     net::SocketAddr,
@@ -21,6 +22,7 @@ use tokio::{task::JoinSet, time::Instant};
 pub use browser::{Jar, Said, Token, answer};
 pub use generate::Generator;
 pub use link::{COOKIE_NAME, Head, Link, Reply};
+use pulse::Pulse;
 
 use crate::{
     history::{Answer, Call, Recorder, SessionId, Started},
@@ -66,7 +68,9 @@ impl Default for Load {
 /// What all clients of a run share.
 pub struct Crowd {
     servers: Vec<SocketAddr>,
-    recorder: Recorder,
+    recorder: Arc<Recorder>,
+    /// Beats as long as somebody may ask something.
+    _pulse: Pulse,
     jars: Vec<Jar>,
     /// Every cookie that anybody was given.
     known: Mutex<Vec<Token>>,
@@ -80,9 +84,11 @@ impl Crowd {
     /// Nobody has asked anything yet.
     #[must_use]
     pub fn new(servers: Vec<SocketAddr>, browsers: usize) -> Arc<Self> {
+        let recorder = Arc::new(Recorder::default());
         Arc::new(Self {
             servers,
-            recorder: Recorder::default(),
+            _pulse: Pulse::of(recorder.clone()),
+            recorder,
             jars: (0..browsers).map(|_| Jar::default()).collect(),
             known: Mutex::default(),
             is_over: AtomicBool::new(false),
@@ -285,6 +291,7 @@ impl Tab {
             plan,
             start,
             end: crowd.recorder.now(),
+            ran: reply.head.as_ref().is_some_and(|head| head.ran),
             answer: answer(&reply),
             cookie: said.cookie(),
         };

@@ -3,16 +3,19 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::{
+    task::block_in_place,
+    time::{Instant, sleep},
+};
 use xtask::error::Result;
 
-use super::{Ground, PATIENT, stage::Stage};
+use super::{Ground, PATIENT, Scale, stage::Stage};
 use crate::{
-    field::{Driver, Servers},
+    field::{self, Driver, Servers},
     history::History,
     load::Load,
     report::Outcome,
-    server::Stats,
+    server::{Left, Stats},
 };
 
 /// At least so many waves; what leaks grows with each.
@@ -35,10 +38,15 @@ pub(super) async fn run(ground: &Ground, servers: &Servers, driver: Driver) -> R
     let each = clients / WAVES;
     while stage.outcome.faults < clients {
         wave(&mut stage, ground, each * 10 / IN_TEN).await;
-        held.push(settled(&stage).await?);
+        held.push(settled(&mut stage, servers).await?);
     }
     for what in leaks(&held, each) {
         stage.outcome.violations.push(format!("{what} of {held:?}"));
+    }
+    let moments = held.last().map(|stats| stats.left).unwrap_or_default();
+    if ground.scale != Scale::Short && misses_a_moment(driver, moments) {
+        let what = format!("nobody has left at one of the moments: {moments:?}");
+        stage.outcome.violations.push(what);
     }
     // Who stays is served: no lock is held, no queue is stuck.
     let load = Load {
@@ -53,7 +61,8 @@ pub(super) async fn run(ground: &Ground, servers: &Servers, driver: Driver) -> R
     let (left, stored) = (stage.outcome.faults, stage.outcome.took_effect);
     let memory: Vec<usize> = held.iter().map(|stats| stats.memory / 1024).collect();
     stage.outcome.notes.push(format!(
-        "cancel, {driver}: {left} have left, {stored} of their writes are stored; KiB held after each wave: {memory:?}"
+        "cancel, {driver}: {left} have left ({}), {stored} of their writes are stored; KiB held after each wave: {memory:?}",
+        said(moments)
     ));
     stage.close(servers).await
 }
@@ -82,20 +91,47 @@ async fn wave(stage: &mut Stage, ground: &Ground, clients: usize) {
     stage.outcome.faults += stage.outcome.unknown - before;
 }
 
-/// What the server holds when everything that was left behind has ended.
-async fn settled(stage: &Stage) -> Result<Stats> {
+/// What the server holds when everything that was left behind has ended. A lock that nobody gives back is a violation.
+async fn settled(stage: &mut Stage, servers: &Servers) -> Result<Stats> {
     let end = Instant::now() + SETTLING;
     let process = &stage.processes[0];
     let mut last = process.stats().await?;
-    let mut unchanged = 0;
-    while unchanged < 5 && Instant::now() < end {
+    let (mut unchanged, mut locks) = (0, usize::MAX);
+    while (unchanged < 5 || locks > 0) && Instant::now() < end {
         sleep(Duration::from_millis(100)).await;
         let stats = process.stats().await?;
         let same = (stats.tasks, stats.files) == (last.tasks, last.files);
         unchanged = if same { unchanged + 1 } else { 0 };
         last = stats;
+        if unchanged >= 5 {
+            // A sweep may be at work just now, and is over a moment later.
+            let process = process.id().unwrap_or_default();
+            locks = block_in_place(|| field::locks(&stage.place, servers, process))?;
+        }
+    }
+    if locks > 0 {
+        let what = format!("{locks} locks are held {SETTLING:?} after everybody has left");
+        stage.outcome.violations.push(what);
     }
     Ok(last)
+}
+
+/// Whether the clients have left at some of the moments only. Short reads from a file are done at once: nobody can leave then.
+fn misses_a_moment(driver: Driver, left: Left) -> bool {
+    let loads_at_once = matches!(driver, Driver::File | Driver::Sqlite);
+    [left.handler, left.commit, left.body].contains(&0) || (left.load == 0 && !loads_at_once)
+}
+
+fn said(left: Left) -> String {
+    let Left {
+        load,
+        handler,
+        commit,
+        body,
+    } = left;
+    format!(
+        "{load} in the load, {handler} in the handler, {commit} in the commit, {body} in the body"
+    )
 }
 
 /// What has grown with the waves. The first one warms up: connections are opened, pages are fetched.
@@ -126,6 +162,7 @@ mod tests {
             tasks,
             files,
             memory,
+            left: Left::default(),
         }
     }
 

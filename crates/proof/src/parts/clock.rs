@@ -26,7 +26,7 @@ pub(super) async fn run(ground: &Ground, servers: &Servers, driver: Driver) -> R
     // The library's clock never goes back, so each history begins with new servers.
     for number in 0..ground.scale.pick(1, 4, 60) {
         let mut place = Place::new(driver, servers, ground.guard.folder(), PATIENT)?;
-        place.set("SESSION_LIFETIME", "7200".to_owned());
+        place.live_for(Duration::from_secs(7200));
         let mut stage = Stage::at(ground, place, PATIENT, 3)?;
         for _ in 0..number {
             stage.next_seed();

@@ -11,13 +11,19 @@ use tokio::{
 use xtask::{error::Result, guard::Guard, services::Server};
 
 use super::{
-    Ground, HASTY,
-    stage::{Befallen, Stage, lasting, no_server},
+    Ground, HASTY, Scale,
+    stage::{Befallen, Stage, lasting, micros, no_server},
 };
 use crate::{
     field::{Driver, Servers},
+    load::Crowd,
     report::Outcome,
 };
+
+/// `InnoDB` shows a commit before its log is written, so what was seen so shortly before the server's death may be gone with it.
+const UNFLUSHED: Duration = Duration::from_millis(500);
+/// Longer than any answer may take, so that one which waits for the store comes too late.
+const TOO_LONG: Duration = Duration::from_secs(9);
 
 /// The one server of a driver.
 fn server(servers: &mut Servers, driver: Driver) -> Result<&mut Server> {
@@ -45,8 +51,12 @@ pub(super) async fn kill(
         let (load, world) = (lasting(seed), stage.faulty());
         let server = server(servers, driver)?;
         stage
-            .play(ground, &load, world, async |_, _| {
-                deaths(&ground.guard, server, seed, lasts).await
+            .play(ground, &load, world, async |crowd, _| {
+                let mut befallen = deaths(&ground.guard, server, &crowd, seed, lasts).await?;
+                if driver != Driver::Mariadb {
+                    befallen.glimpses.clear();
+                }
+                Ok(befallen)
             })
             .await?;
     }
@@ -56,21 +66,24 @@ pub(super) async fn kill(
 async fn deaths(
     guard: &Guard,
     server: &mut Server,
+    crowd: &Crowd,
     seed: u64,
     lasts: Duration,
 ) -> Result<Befallen> {
     let mut rng = Rng::with_seed(seed);
     let end = Instant::now() + lasts;
-    let mut deaths = 0;
-    while deaths == 0 || Instant::now() < end {
+    let mut befallen = Befallen::default();
+    while befallen.faults == 0 || Instant::now() < end {
         sleep(Duration::from_millis(rng.u64(300..1500))).await;
+        let from = crowd.recorder().now().saturating_sub(micros(UNFLUSHED));
         block_in_place(|| server.kill())?;
+        befallen.glimpses.push((from, crowd.recorder().now()));
         sleep(Duration::from_millis(rng.u64(..1200))).await;
         block_in_place(|| server.start_again(guard))?;
-        deaths += 1;
+        befallen.faults += 1;
         sleep(Duration::from_millis(500)).await;
     }
-    Ok(Befallen::faults(deaths))
+    Ok(befallen)
 }
 
 pub(super) async fn pause(
@@ -86,14 +99,18 @@ pub(super) async fn pause(
         let server = server(servers, driver)?;
         stage
             .play(ground, &load, world, async |_, _| {
-                pauses(server, seed, lasts).await
+                let first = match ground.scale {
+                    Scale::Short => Duration::ZERO,
+                    Scale::Usual | Scale::Soak => TOO_LONG,
+                };
+                pauses(server, seed, first, lasts).await
             })
             .await?;
     }
     stage.close(servers).await
 }
 
-async fn pauses(server: &Server, seed: u64, lasts: Duration) -> Result<Befallen> {
+async fn pauses(server: &Server, seed: u64, first: Duration, lasts: Duration) -> Result<Befallen> {
     let mut rng = Rng::with_seed(seed);
     let end = Instant::now() + lasts;
     let mut pauses = 0;
@@ -101,7 +118,8 @@ async fn pauses(server: &Server, seed: u64, lasts: Duration) -> Result<Befallen>
         sleep(Duration::from_millis(rng.u64(200..1000))).await;
         server.signal(Signal::STOP)?;
         // Longer than the deadline.
-        sleep(Duration::from_millis(rng.u64(1200..3000))).await;
+        let pause = Duration::from_millis(rng.u64(1200..3000));
+        sleep(if pauses == 0 { pause.max(first) } else { pause }).await;
         server.signal(Signal::CONT)?;
         pauses += 1;
         sleep(Duration::from_millis(300)).await;

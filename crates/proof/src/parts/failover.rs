@@ -33,6 +33,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 pub(super) async fn run(ground: &Ground, servers: &mut Servers, driver: Driver) -> Result<Outcome> {
     let mut stage = Stage::set(ground, servers, driver, HASTY, 2)?;
+    servers.watch_masters()?;
     for _ in 0..ground.scale.pick(1, 4, 60) {
         let seed = stage.next_seed();
         let (load, world) = (lasting(seed), stage.faulty());
@@ -42,6 +43,7 @@ pub(super) async fn run(ground: &Ground, servers: &mut Servers, driver: Driver) 
             })
             .await?;
     }
+    servers.trust_masters()?;
     let lost = stage.outcome.lost;
     let note = format!("failover, {driver}: {lost} acknowledged writes were lost with a master");
     stage.outcome.notes.push(note);

@@ -1,4 +1,7 @@
-//! The way to the store is cut, silent or slow.
+//! The way to the store is cut, silent or slow, for each server in its own time.
+//!
+//! Answers of writes that were executed get lost, and what is then sent again arrives when the other servers have gone on:
+//! the worst that R8 has to get over.
 
 use std::time::Duration;
 
@@ -11,27 +14,46 @@ use super::{
     stage::{Befallen, Stage, lasting, no_server},
 };
 use crate::{
-    field::{Driver, Place, Proxy, Servers, Wire},
+    field::{Driver, Place, Process, Proxy, Servers, Wire},
+    load::Load,
     report::Outcome,
 };
 
 pub(super) async fn run(ground: &Ground, servers: &Servers, driver: Driver) -> Result<Outcome> {
-    let mut place = Place::new(driver, servers, ground.guard.folder(), HASTY)?;
+    let place = Place::new(driver, servers, ground.guard.folder(), HASTY)?;
     let port = port(servers, driver).ok_or_else(|| no_server(driver))?;
-    let proxy = Proxy::to(port).await.context("laying a wire")?;
-    place.go_through(port, proxy.port());
-    let mut stage = Stage::at(ground, place, HASTY, 2)?;
+    let wires = [lay(port).await?, lay(port).await?];
+    let processes = wires.each_ref().map(|wire| {
+        let mut place = place.clone();
+        place.go_through(port, wire.port());
+        Process::start(&place)
+    });
+    let processes = processes.into_iter().collect::<Result<_>>()?;
+    let mut stage = Stage::of(ground, place, HASTY, processes);
     for _ in 0..ground.scale.pick(1, 6, 120) {
         let seed = stage.next_seed();
         let lasts = Duration::from_secs(ground.scale.pick(2, 10, 20));
-        let (load, world) = (lasting(seed), stage.faulty());
+        // So many that some go on while others wait for a silent wire.
+        let load = Load {
+            tabs: 6,
+            longest_pause: 40,
+            ..lasting(seed)
+        };
+        let world = stage.faulty();
         stage
             .play(ground, &load, world, async |_, _| {
-                Ok(weather(&proxy, seed, lasts).await)
+                let [one, other] = &wires;
+                let (one, other) =
+                    tokio::join!(weather(one, seed, lasts), weather(other, !seed, lasts));
+                Ok(Befallen::faults(one + other))
             })
             .await?;
     }
     stage.close(servers).await
+}
+
+async fn lay(port: u16) -> Result<Proxy> {
+    Proxy::to(port).await.context("laying a wire")
 }
 
 fn port(servers: &Servers, driver: Driver) -> Option<u16> {
@@ -43,23 +65,38 @@ fn port(servers: &Servers, driver: Driver) -> Option<u16> {
     }
 }
 
-async fn weather(proxy: &Proxy, seed: u64, lasts: Duration) -> Befallen {
+/// How many faults there were.
+async fn weather(proxy: &Proxy, seed: u64, lasts: Duration) -> usize {
     let mut rng = Rng::with_seed(seed);
     let end = Instant::now() + lasts;
     let mut changes = 0;
     while changes == 0 || Instant::now() < end {
         sleep(Duration::from_millis(rng.u64(100..800))).await;
-        let (wire, lasts) = match rng.u8(..4) {
-            // So short that only what is on its way is lost.
-            0 => (Wire::Cut, rng.u64(1..10)),
-            1 => (Wire::Cut, rng.u64(10..800)),
-            2 => (Wire::Silent, rng.u64(1100..2000)),
-            _ => (Wire::Slow(60), rng.u64(300..1500)),
-        };
-        proxy.set(wire);
-        sleep(Duration::from_millis(lasts)).await;
+        for (wire, millis) in weathers(&mut rng) {
+            proxy.set(wire);
+            sleep(Duration::from_millis(millis)).await;
+        }
         proxy.set(Wire::Open);
         changes += 1;
     }
-    Befallen::faults(changes)
+    changes
+}
+
+/// What befalls a wire, and for how many milliseconds.
+fn weathers(rng: &mut Rng) -> Vec<(Wire, u64)> {
+    // So short that only what is on its way is lost.
+    let blink = (Wire::Cut, rng.u64(1..10));
+    match rng.u8(..7) {
+        0 => vec![(Wire::Cut, rng.u64(10..800))],
+        1 => vec![(Wire::Silent, rng.u64(1100..2000))],
+        2 => vec![(Wire::Slow(60), rng.u64(300..1500))],
+        3 => vec![(Wire::Slow(60), rng.u64(100..900)), blink],
+        // What is sent again comes at once, or after what others have done meanwhile.
+        4 => vec![(Wire::Mute, rng.u64(5..100)), blink],
+        _ => vec![
+            (Wire::Mute, rng.u64(5..100)),
+            blink,
+            (Wire::Silent, rng.u64(50..500)),
+        ],
+    }
 }

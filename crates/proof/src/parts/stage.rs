@@ -8,9 +8,9 @@ use xtask::error::{Context, Error, Result};
 
 use super::Ground;
 use crate::{
-    checker::{Rule, Verdict, check},
+    checker::{Verdict, census, check, untold},
     field::{self, Driver, Place, Process, Servers},
-    history::{Answer, Call, Cookie, History, Micros, SessionId},
+    history::{History, Micros, SessionId},
     load::{Crowd, Load},
     report::Outcome,
 };
@@ -31,7 +31,7 @@ pub(super) struct Stage {
 /// How long a dead id leaves a marker, at least.
 const GRACE: Duration = Duration::from_secs(10);
 /// What a busy machine may take for a request, on top of the deadline.
-const SLACK: Duration = Duration::from_secs(2);
+const SLACK: Duration = Duration::from_secs(5);
 /// How long everything may take to be well again when a fault is over.
 const RECOVERY: Duration = Duration::from_secs(60);
 
@@ -61,15 +61,26 @@ impl Stage {
         processes: usize,
     ) -> Result<Self> {
         let processes = (0..processes).map(|_| Process::start(&place));
-        Ok(Self {
-            processes: processes.collect::<Result<_>>()?,
+        let processes = processes.collect::<Result<_>>()?;
+        Ok(Self::of(ground, place, timeout, processes))
+    }
+
+    /// These servers on this store.
+    pub(super) fn of(
+        ground: &Ground,
+        place: Place,
+        timeout: Duration,
+        processes: Vec<Process>,
+    ) -> Self {
+        Self {
+            processes,
             place,
             outcome: Outcome::default(),
             timeout,
             seed: ground.seed,
             known: BTreeSet::new(),
             untold: 0,
-        })
+        }
     }
 
     /// Another seed for each history.
@@ -88,6 +99,7 @@ impl Stage {
         History {
             quiet: true,
             grace: micros(GRACE.max(self.timeout * 2)),
+            lifetime: micros(self.place.lifetime()),
             ..History::default()
         }
     }
@@ -135,10 +147,11 @@ impl Stage {
         }
         let history = History {
             calls: crowd.recorder().take(),
+            stalls: crowd.recorder().stalls(),
             ..world
         };
         let verdict = tokio::task::block_in_place(|| check(&history));
-        self.untold += history.calls.iter().filter(|call| is_untold(call)).count();
+        self.untold += untold(&history);
         self.outcome.histories += 1;
         self.outcome.calls += history.calls.len();
         self.outcome.operations += verdict.operations;
@@ -176,13 +189,9 @@ impl Stage {
     /// Counts what is alive in the store, ends the servers, and says what came of it all.
     pub(super) async fn close(mut self, servers: &Servers) -> Result<Outcome> {
         let live = field::live(&self.place, servers).await?;
-        let strangers = live.difference(&self.known).count();
-        if strangers > self.untold {
-            let (rule, untold) = (Rule::TooManyLive, self.untold);
-            let what =
-                format!("{rule:?}: {strangers} sessions that nobody knows, {untold} at most");
-            self.outcome.violations.push(what);
-        }
+        let violation = census(&live, &self.known, self.untold);
+        let violation = violation.map(|violation| violation.to_string());
+        self.outcome.violations.extend(violation);
         for process in &mut self.processes {
             process.kill()?;
         }
@@ -209,6 +218,7 @@ impl Stage {
         self.outcome.faults += befallen.faults;
         world.lossy = befallen.lossy;
         world.ruined = befallen.ruined;
+        world.glimpses = befallen.glimpses;
         self.recover().await;
         self.judge(ground, &crowd, world).await;
         Ok(())
@@ -221,6 +231,7 @@ pub(super) struct Befallen {
     pub(super) faults: usize,
     pub(super) lossy: Vec<(Micros, Micros)>,
     pub(super) ruined: Vec<(SessionId, Micros)>,
+    pub(super) glimpses: Vec<(Micros, Micros)>,
 }
 
 impl Befallen {
@@ -230,11 +241,6 @@ impl Befallen {
             ..Self::default()
         }
     }
-}
-
-/// Whether a request may have made a session without anybody being told.
-fn is_untold(call: &Call) -> bool {
-    !matches!(call.answer, Answer::Done { .. }) && call.cookie == Cookie::Kept
 }
 
 /// A load that lasts until it is stopped.

@@ -3,6 +3,7 @@
 mod clock;
 mod perform;
 mod process;
+mod progress;
 mod stats;
 
 use std::convert::Infallible;
@@ -11,8 +12,9 @@ use arvel_session::{SessionData, StartSession, Store};
 use axum::{
     Json, Router,
     body::{Body, Bytes},
-    extract::State,
+    extract::{Extension, State},
     http::{HeaderMap, StatusCode, request::Parts},
+    middleware,
     response::{IntoResponse, Response},
     routing::{any, get, post},
 };
@@ -21,7 +23,10 @@ use serde_json::{Value, json};
 
 pub use clock::Turned;
 pub use process::{LISTENING, run};
+pub use progress::Left;
 pub use stats::Stats;
+
+use progress::{Progress, Requests};
 
 use crate::plan::{Ending, HANDLED, Op, PLAN, Plan};
 
@@ -50,14 +55,23 @@ pub fn is_poll(request: &Parts) -> bool {
 
 /// The application.
 pub fn app(store: Store, sessions: StartSession, clock: Turned) -> Router {
+    let requests = Requests::default();
     Router::new()
         .route(ACT, any(act))
         .route(POLL, any(act))
         .layer(sessions)
+        .layer(middleware::from_fn_with_state(
+            requests.clone(),
+            progress::follow,
+        ))
         .route(HEALTH, get(health))
         .route(STATS, get(stats::stats))
         .route(CLOCK, post(turn))
-        .with_state(World { store, clock })
+        .with_state(World {
+            store,
+            clock,
+            requests,
+        })
 }
 
 /// What the endpoints share that are not about a session.
@@ -65,6 +79,7 @@ pub fn app(store: Store, sessions: StartSession, clock: Turned) -> Router {
 struct World {
     store: Store,
     clock: Turned,
+    requests: Requests,
 }
 
 async fn health(State(world): State<World>) -> StatusCode {
@@ -82,8 +97,19 @@ async fn turn(State(world): State<World>, by: String) -> StatusCode {
     StatusCode::OK
 }
 
-/// Does what the plan says.
-async fn act(session: SessionData, headers: HeaderMap) -> Response {
+/// Says how far it is while it does what the plan says.
+async fn act(
+    session: SessionData,
+    Extension(progress): Extension<Progress>,
+    headers: HeaderMap,
+) -> Response {
+    progress.in_handler();
+    let response = carry_out(session, &headers).await;
+    progress.in_commit();
+    response
+}
+
+async fn carry_out(session: SessionData, headers: &HeaderMap) -> Response {
     let plan = headers
         .get(PLAN)
         .and_then(|plan| serde_json::from_slice(plan.as_bytes()).ok());

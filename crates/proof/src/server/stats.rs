@@ -1,8 +1,10 @@
 //! What the process holds: what a leak would show in.
 
-use axum::Json;
+use axum::{Json, extract::State};
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
+
+use super::{World, progress::Left};
 
 /// What a process holds at a moment.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
@@ -13,13 +15,16 @@ pub struct Stats {
     pub files: usize,
     /// Bytes of memory that are not a file's.
     pub memory: usize,
+    /// Requests whose clients have left.
+    pub left: Left,
 }
 
-pub(super) async fn stats() -> Json<Stats> {
+pub(super) async fn stats(State(world): State<World>) -> Json<Stats> {
     Json(Stats {
         tasks: Handle::current().metrics().num_alive_tasks(),
         files: std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count),
         memory: memory().unwrap_or(0),
+        left: world.requests.left(),
     })
 }
 

@@ -6,6 +6,7 @@
 )]
 
 mod story;
+mod world;
 
 use proof::{
     checker::{Rule, check},
@@ -502,52 +503,4 @@ fn a_token_stays() {
     };
     holds(ask(ask(begun(), 20, "t"), 30, "t"));
     breaks(Rule::TokenChanged, ask(ask(begun(), 20, "t"), 30, "u"));
-}
-
-#[test]
-fn nothing_fails_without_a_fault() {
-    let failed = |status| {
-        begun()
-            .call(20, 30)
-            .with(|call| call.answer = Answer::Failed(status))
-    };
-    let faulty = |story: Story| story.where_(|history| history.quiet = false);
-    breaks(Rule::WrongAnswer, failed(503));
-    holds(faulty(failed(503)));
-    breaks(Rule::WrongAnswer, faulty(failed(500)));
-    breaks(
-        Rule::WrongAnswer,
-        begun().call(20, 30).with(|call| call.answer = Answer::Cut),
-    );
-}
-
-#[test]
-fn an_answer_comes_in_time() {
-    let slow = begun()
-        .call(20, 5020)
-        .does(Op::Wait(3))
-        .sends(A)
-        .sees(log(&["0.0"]));
-    let world = |deadline| slow.clone().where_(|history| history.deadline = deadline);
-    holds(world(1000));
-    breaks(Rule::TooLate, world(999));
-    holds(world(999).where_(|history| history.slack = 2));
-    breaks(
-        Rule::TooLate,
-        world(999).with(|call| call.answer = Answer::Cut),
-    );
-    holds(world(999).with(left));
-}
-
-#[test]
-fn what_a_failover_may_lose_is_counted() {
-    let written = begun().call(20, 30).sends(A).sees(log(&["0.0"])).stamps();
-    let lost = written.call(40, 50).sends(A).sees(log(&["0.0"]));
-    let lossy = lost.where_(|history| {
-        history.quiet = false;
-        history.lossy.push((25, 35));
-    });
-    let verdict = check(&lossy.0);
-    assert!(verdict.violations.is_empty(), "{:?}", verdict.violations);
-    assert_eq!(verdict.lost.len(), 1);
 }

@@ -1,12 +1,13 @@
 //! Two servers on one store, in this process, and a crowd of clients.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use arvel_session::{Secret, SessionConfig, SessionManager, StartSession};
 use axum::Router;
 use proof::{
-    checker::Verdict,
-    history::History,
+    checker::{Violation, census, check, untold},
+    field,
+    history::{History, Micros},
     load::{Crowd, Load},
     server::{self, Turned},
 };
@@ -20,11 +21,21 @@ use crate::{
 /// Short, so that expiries are moved all the time; longer than a history takes.
 const LIFETIME: Duration = Duration::from_secs(3);
 const TIMEOUT: Duration = Duration::from_secs(20);
+/// Of an open or a commit, in microseconds.
+const IN_TIME: Micros = 1_000_000;
 
 pub(crate) struct Scene {
     deeds: Arc<dyn Deeds>,
     dress: fn(StartSession) -> StartSession,
     wrap: fn(Router) -> Router,
+    deadline: Micros,
+}
+
+/// What has happened, and what is alive in the end.
+pub(crate) struct Played {
+    pub(crate) history: History,
+    live: BTreeSet<String>,
+    known: BTreeSet<String>,
 }
 
 impl Scene {
@@ -33,6 +44,7 @@ impl Scene {
             deeds: Arc::new(Honest),
             dress: |sessions| sessions.keep_flash(server::is_poll),
             wrap: |app| app,
+            deadline: 0,
         }
     }
 
@@ -42,11 +54,15 @@ impl Scene {
             Plant::Store(deeds) => scene.deeds = deeds(),
             Plant::Layer(dress) => scene.dress = *dress,
             Plant::Around(wrap) => scene.wrap = *wrap,
+            Plant::InTime(wrap) => {
+                scene.wrap = *wrap;
+                scene.deadline = IN_TIME;
+            }
         }
         scene
     }
 
-    pub(crate) async fn play(&self, seed: u64) -> History {
+    pub(crate) async fn play(&self, seed: u64) -> Played {
         let store = Store::new(self.deeds.clone());
         let config = SessionConfig::new()
             .driver("planted")
@@ -78,22 +94,30 @@ impl Scene {
         let crowd = Crowd::new(addresses, load.browsers);
         crowd.run(&load).await;
         crowd.audit(seed).await.unwrap();
-        History {
-            calls: crowd.recorder().take(),
-            quiet: true,
-            grace: u64::try_from((TIMEOUT * 2).as_micros()).unwrap(),
-            ..History::default()
+        let known = crowd.known().into_iter();
+        Played {
+            history: History {
+                calls: crowd.recorder().take(),
+                quiet: true,
+                grace: micros(TIMEOUT * 2),
+                lifetime: micros(LIFETIME),
+                deadline: self.deadline,
+                ..History::default()
+            },
+            live: store.live(),
+            known: known.map(|token| field::name(&token.id)).collect(),
         }
     }
 }
 
-#[track_caller]
-pub(crate) fn expect_none(history: &History, verdict: &Verdict) {
-    let violations: Vec<String> = verdict.violations.iter().map(ToString::to_string).collect();
-    assert!(
-        violations.is_empty(),
-        "{}\n{}",
-        history.print(),
-        violations.join("\n")
-    );
+fn micros(duration: Duration) -> Micros {
+    duration.as_micros().try_into().unwrap()
+}
+
+impl Played {
+    pub(crate) fn violations(&self) -> Vec<Violation> {
+        let mut violations = check(&self.history).violations;
+        violations.extend(census(&self.live, &self.known, untold(&self.history)));
+        violations
+    }
 }

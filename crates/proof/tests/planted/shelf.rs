@@ -1,7 +1,7 @@
 //! An honest store in memory that takes its time, so that calls meet.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
@@ -113,6 +113,13 @@ impl Store {
             shelf: Shelf::default(),
             deeds,
         }
+    }
+
+    /// The names of the sessions that are alive.
+    pub(crate) fn live(&self) -> BTreeSet<String> {
+        let records = self.shelf.records();
+        let live = records.iter().filter(|(_, record)| record.kind.is_live());
+        live.map(|(key, _)| key.hex()).collect()
     }
 
     fn reply<T: Send + 'static>(

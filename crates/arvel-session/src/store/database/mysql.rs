@@ -7,6 +7,8 @@ use mysql_async::{
     prelude::Queryable,
 };
 
+use tokio::sync::{Semaphore, SemaphorePermit};
+
 use super::{
     Database, Schema,
     server::{self, ServerFault},
@@ -27,6 +29,9 @@ const CAPABILITIES: Capabilities = Capabilities {
 /// How many connections there are, unless the URL has its own `pool_max`.
 const CONNECTIONS: usize = 16;
 
+/// More than the gate lets in, with those that are on their way back.
+const ROOM: usize = 4096;
+
 /// How long a connection is used at most, so that one to a server that no longer takes writes does not stay.
 const CONNECTION: Duration = Duration::from_secs(600);
 
@@ -44,23 +49,28 @@ pub(super) struct MySql(Arc<Server>);
 
 struct Server {
     pool: Pool,
+    /// Lets so many in as there may be connections: nobody ever waits in the pool, which forgets to wake the next one when
+    /// somebody gives up waiting.
+    gate: Semaphore,
     options: OptsBuilder,
     schema: Arc<Schema>,
 }
 
 impl MySql {
     pub(super) fn new(url: &str, schema: Arc<Schema>, timeout: Duration) -> Result<Self> {
-        let options = options_of(url, &schema)?;
+        let (options, connections) = options_of(url, &schema)?;
         let pool = Pool::new(options.clone().setup(settings(timeout)));
         Ok(Self(Arc::new(Server {
             pool,
+            gate: Semaphore::new(connections),
             options,
             schema,
         })))
     }
 }
 
-fn options_of(url: &str, schema: &Schema) -> Result<OptsBuilder> {
+/// How to connect, and how many connections there may be.
+fn options_of(url: &str, schema: &Schema) -> Result<(OptsBuilder, usize)> {
     let url = match url.strip_prefix("mariadb:") {
         Some(rest) => format!("mysql:{rest}"),
         None => url.to_owned(),
@@ -76,10 +86,12 @@ fn options_of(url: &str, schema: &Schema) -> Result<OptsBuilder> {
     if pool.abs_conn_ttl().is_none() {
         pool = pool.with_abs_conn_ttl(Some(CONNECTION));
     }
-    if pool.constraints() == PoolConstraints::default() {
-        let bounded = PoolConstraints::new(CONNECTIONS, CONNECTIONS).unwrap_or_default();
-        pool = pool.with_constraints(bounded);
-    }
+    let (kept, connections) = match pool.constraints() {
+        given if given == PoolConstraints::default() => (CONNECTIONS, CONNECTIONS),
+        given => (given.min(), given.max()),
+    };
+    let room = PoolConstraints::new(kept, connections.max(ROOM)).unwrap_or_default();
+    pool = pool.with_constraints(room);
     let ssl = given.ssl_opts().cloned();
     let options = OptsBuilder::from_opts(given)
         .pool_opts(pool)
@@ -87,12 +99,15 @@ fn options_of(url: &str, schema: &Schema) -> Result<OptsBuilder> {
         .client_found_rows(true)
         // The socket that a server behind a forwarded port names may be another server's here.
         .prefer_socket(false);
-    let Some(ssl) = ssl else { return Ok(options) };
+    let Some(ssl) = ssl else {
+        return Ok((options, connections));
+    };
     // The client takes the process's provider, and panics where two are compiled in and none was chosen.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let roots = server::authorities()?;
     let roots = roots.iter().map(|root| root.to_vec().into()).collect();
-    Ok(options.ssl_opts(ssl.with_root_certs(roots)))
+    let options = options.ssl_opts(ssl.with_root_certs(roots));
+    Ok((options, connections))
 }
 
 /// What every connection begins with. MariaDB and MySQL name the limit of a statement differently, and each skips the
@@ -134,9 +149,16 @@ async fn insert(on: &mut impl Queryable, sql: &str, row: &Row) -> Result<bool, F
 }
 
 impl Server {
+    /// A connection, and the permit to have one, which outlives it.
+    async fn connection(&self) -> Result<(Option<SemaphorePermit<'_>>, Conn), Fault> {
+        // The gate is never closed.
+        let permit = self.gate.acquire().await.ok();
+        Ok((permit, self.pool.get_conn().await?))
+    }
+
     async fn load(&self, id: &str) -> Result<Option<Record>> {
         let found = async {
-            let mut connection = self.pool.get_conn().await?;
+            let (_permit, mut connection) = self.connection().await?;
             connection
                 .exec_first::<(Vec<u8>, i64), _, _>(&self.schema.sql.load, (id,))
                 .await
@@ -148,7 +170,7 @@ impl Server {
     }
 
     async fn save(&self, row: &Row, expect: Expect) -> Result<bool, Fault> {
-        let mut connection = self.pool.get_conn().await?;
+        let (_permit, mut connection) = self.connection().await?;
         let sql = &self.schema.sql;
         match expect {
             Expect::Absent => insert(&mut connection, &sql.insert, row).await,
@@ -161,7 +183,8 @@ impl Server {
 
     /// One transaction; dropped half way, it takes its connection with it, and the server rolls it back.
     async fn replace(&self, marker: &Row, expect: Revision, row: &Row) -> Result<bool, Fault> {
-        let mut transaction = self.pool.start_transaction(TxOpts::default()).await?;
+        let (_permit, mut connection) = self.connection().await?;
+        let mut transaction = connection.start_transaction(TxOpts::default()).await?;
         let sql = &self.schema.sql;
         let is_done = change(&mut transaction, &sql.update, marker.values_over(expect)).await? > 0
             && insert(&mut transaction, &sql.insert, row).await?;
@@ -181,7 +204,7 @@ impl Server {
     }
 
     async fn change(&self, sql: &str, values: [Value<'_>; 2]) -> Result<u64, Fault> {
-        let mut connection = self.pool.get_conn().await?;
+        let (_permit, mut connection) = self.connection().await?;
         change(&mut connection, sql, values.to_vec()).await
     }
 

@@ -19,8 +19,10 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use super::connect::{Dialer, Route, unfit};
-use crate::store::gather::after_others;
+use super::{
+    connect::{Dialer, Route, unfit},
+    gather::after_others,
+};
 
 /// A call that was given up after this long without an answer makes us take a new connection, since the server may be
 /// gone without a word. If it was only slow, nothing is lost: calls on the old connection still get their answers.

@@ -7,6 +7,7 @@
 
 mod cluster;
 mod connect;
+mod gather;
 mod link;
 mod script;
 mod url;

@@ -24,7 +24,6 @@ use crate::{
         server::ServerFault,
         sql::{self, Value},
     },
-    store::gather::after_others,
 };
 
 /// What a statement is for. One that waits holds up those behind it on its connection, so no read stands behind a write;
@@ -202,9 +201,7 @@ impl Lanes {
 
     async fn dial_and_prepare(&self, on: Use) -> Result<Open, Fault> {
         let (client, connection) = self.dial().await?;
-        // What ends the connection fails the calls on it, too.
-        let driving = after_others(async move { drop(connection.await) });
-        let driver = Driver(tokio::spawn(driving).abort_handle());
+        let driver = Driver(tokio::spawn(connection).abort_handle());
         client.batch_execute(&self.settings(on)).await?;
         Ok(Open {
             statements: self.prepare(&client).await?,
