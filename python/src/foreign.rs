@@ -29,7 +29,7 @@ pub(crate) struct Capabilities(store::Capabilities);
 #[pymethods]
 impl Capabilities {
     #[new]
-    #[pyo3(signature = (name, *, shared = true, persistent = true, atomic_replace = true, sweeps = true, columns = false, max_bytes = 16 << 20))]
+    #[pyo3(signature = (name, *, shared = true, persistent = true, atomic_replace = true, sweeps = true, columns = false, max_bytes = 16_777_216))]
     fn new(
         name: String,
         shared: bool,

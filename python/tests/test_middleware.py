@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import logging.handlers
+import queue
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +113,7 @@ def test_the_session_is_stored_before_the_head_leaves(tmp_path: Path) -> None:
 
     reader = middleware(read, tmp_path, store=store)
 
-    async def send(message: dict[str, Any]) -> None:
+    async def send(message: Any) -> None:
         if message["type"] == "http.response.start":
             [line] = [value for name, value in message["headers"] if name == b"set-cookie"]
             await visit(reader, line.decode().split(";")[0])
@@ -145,7 +148,7 @@ def test_what_changes_while_the_body_streams_is_stored_before_its_end(driver: st
     async def test() -> None:
         cookie = ""
 
-        async def send(message: dict[str, Any]) -> None:
+        async def send(message: Any) -> None:
             nonlocal cookie
             if message["type"] == "http.response.start":
                 cookie = next(v for n, v in message["headers"] if n == b"set-cookie").decode().split(";")[0]
@@ -278,7 +281,7 @@ def test_settings_of_one_middleware(tmp_path: Path) -> None:
 
 
 def test_requests_that_are_skipped_have_no_session(tmp_path: Path) -> None:
-    async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
         assert ("session" in scope.get("state", {})) == (scope["path"] == "/")
         await send(start())
         await send(body())
@@ -380,12 +383,12 @@ def test_a_client_that_leaves_loses_nothing_that_was_begun(tmp_path: Path) -> No
         cookie = (await visit(middleware(put, tmp_path, store=store))).cookie
         streaming = asyncio.Event()
 
-        async def send(message: dict[str, Any]) -> None:
+        async def send(message: Any) -> None:
             if message["type"] == "http.response.body":
                 streaming.set()
 
         app = middleware(handler, tmp_path, store=store)
-        task = asyncio.create_task(app(http_scope(cookie), never, send))  # type: ignore[arg-type]
+        task = asyncio.create_task(app(http_scope(cookie), never, send))
         await streaming.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -401,3 +404,24 @@ def test_a_client_that_leaves_loses_nothing_that_was_begun(tmp_path: Path) -> No
 
     run(test())
     assert seen[-1] == {"key": "value", "late": 1, "later": 2}
+
+
+def test_what_the_core_says_is_in_the_log(tmp_path: Path) -> None:
+    said = queue.Queue[logging.LogRecord]()
+    handler = logging.handlers.QueueHandler(said)
+    logger = logging.getLogger("arvel_session")
+    logger.addHandler(handler)
+    try:
+
+        async def leaks(session: SessionData, send: Any) -> None:
+            session.put("key", "the value")
+            await send(start(200, (b"cache-control", b"public")))
+            await send(body())
+
+        run(visit(middleware(leaks, tmp_path)))
+        record = said.get(timeout=10)
+    finally:
+        logger.removeHandler(handler)
+    assert record.levelno == logging.WARNING
+    assert "was cacheable: replaced by no-store driver=memory" in record.getMessage()
+    assert "the value" not in record.getMessage()

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -108,7 +109,8 @@ def test_uvicorn_with_workers(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "uvicorn", "shop:app", "--workers", "2", "--port", str(port)]
     server = subprocess.Popen(command, cwd=tmp_path, env=environment)
     try:
-        url, cookie, answers = f"http://127.0.0.1:{port}/", "", []
+        url, cookie = f"http://127.0.0.1:{port}/", ""
+        answers: list[tuple[int, int]] = []
         deadline = time.monotonic() + 60
         while len({process for process, _ in answers}) < 2 and time.monotonic() < deadline:
             request = urllib.request.Request(url, headers={"cookie": cookie, "connection": "close"})

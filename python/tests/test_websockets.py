@@ -57,7 +57,8 @@ def test_what_is_put_before_the_handshake_is_stored_with_its_cookie(driver: str,
 
     browser = client(tmp_path, driver, socket)
     with browser.websocket_connect("/socket") as websocket:
-        [line] = [value for name, value in websocket.extra_headers or [] if name == b"set-cookie"]
+        extra: list[tuple[bytes, bytes]] = websocket.extra_headers or []
+        [line] = [value for name, value in extra if name == b"set-cookie"]
         with pytest.raises(WebSocketDisconnect):
             websocket.receive_text()
     browser.headers["cookie"] = line.decode().split(";")[0]

@@ -29,7 +29,9 @@ pub(crate) fn run(steps: &mut Steps) -> Result<()> {
 
 fn formatting() -> Result<()> {
     cargo(&["fmt", "--all", "--check"], &[])?;
-    for manifest in repository::own_workspaces()? {
+    let mut manifests = repository::own_workspaces()?;
+    manifests.push(repository::python());
+    for manifest in manifests {
         cargo(
             &[
                 "fmt",
@@ -51,7 +53,15 @@ fn lints() -> Result<()> {
         let own = ["clippy", "--all-targets", "--manifest-path", &manifest];
         cargo(&[&own[..], &STRICT].concat(), &[])?;
     }
-    Ok(())
+    let manifest = repository::python().display().to_string();
+    // The drivers are the library's, which was looked at above.
+    let python = [
+        "clippy",
+        "--no-default-features",
+        "--manifest-path",
+        &manifest,
+    ];
+    cargo(&[&python[..], &STRICT].concat(), &[])
 }
 
 /// The library with one feature alone, or with none.

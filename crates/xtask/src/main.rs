@@ -13,6 +13,8 @@ mod bench;
 mod check;
 mod hygiene;
 mod prove;
+mod python;
+mod runner;
 mod steps;
 mod test;
 

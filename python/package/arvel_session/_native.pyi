@@ -2,6 +2,25 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, final
 
 
+__all__ = [
+    "Capabilities",
+    "Columns",
+    "Conflict",
+    "Key",
+    "Record",
+    "Refusal",
+    "SessionConfig",
+    "SessionData",
+    "SessionManager",
+    "Sessions",
+    "Store",
+    "Visit",
+    "Write",
+    "checks",
+    "listen",
+    "run_check",
+]
+
 @final
 class SessionData:
     """The session of one request.

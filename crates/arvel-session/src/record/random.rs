@@ -102,3 +102,19 @@ pub(crate) mod scripted {
         z ^ (z >> 31)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fork_throws_the_stock_away() {
+        let _: [u8; 8] = random();
+        RANDOM.with_borrow_mut(|pool| pool.bytes.fill(7));
+        assert_eq!(random(), [7; 8]);
+        after_fork();
+        assert_ne!(random(), [7; 8]);
+        RANDOM.with_borrow_mut(|pool| pool.bytes.fill(7));
+        assert_eq!(random(), [7; 8]);
+    }
+}
