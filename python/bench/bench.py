@@ -145,10 +145,11 @@ def starsessions(kept_in: Any) -> Starlette:
 
 
 async def batch(browser: Browser, path: str, count: int) -> float:
-    begin = time.perf_counter()
+    """The processor's time for a request: nothing waits here, so what else the machine does is not in it."""
+    begin = time.process_time()
     for _ in range(count):
         await browser.get(path)
-    return (time.perf_counter() - begin) / count * 1e6
+    return (time.process_time() - begin) / count * 1e6
 
 
 async def in_process(seconds: float) -> None:

@@ -2,7 +2,7 @@
 //!
 //! They run on the application's event loop. Asked from the runtime's thread, the call is left in the loop's mailbox.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arvel_session::{
     Error, ErrorKind, Result, Time,
@@ -185,7 +185,8 @@ impl Conflict {
 
 /// A store in Python, as the core sees it.
 pub(crate) struct ForeignStore {
-    object: Py<PyAny>,
+    /// Shared, so that the runtime's thread needs no interpreter to hand it on.
+    object: Arc<Py<PyAny>>,
     capabilities: store::Capabilities,
     /// The loop on which it was last asked: for what no request asks, such as the sweep.
     last: Mutex<Option<Mailbox>>,
@@ -208,7 +209,7 @@ impl ForeignStore {
             )
         })?;
         Ok(Self {
-            object: store.clone().unbind(),
+            object: Arc::new(store.clone().unbind()),
             capabilities: capabilities.get().0,
             last: Mutex::new(mailbox),
         })
@@ -235,16 +236,13 @@ impl ForeignStore {
             return Reply::ready(Err(Error::new(ErrorKind::Store, message)));
         };
         let (sender, receiver) = oneshot::channel();
-        let object = Python::try_attach(|py| self.object.clone_ref(py));
+        let object = self.object.clone();
         let conclude = move |py: Python<'_>, result: PyResult<Bound<'_, PyAny>>| {
             let result = result.and_then(|value| answer(&value));
             // Whoever asked may be gone.
             let _ = sender.send(result.map_err(|error| failed(py, name, method, &error)));
         };
         mailbox.post(Box::new(move |py| {
-            let Some(object) = object else {
-                return;
-            };
             let conclude = Answer(Mutex::new(Some(Box::new(conclude))));
             if let Err(error) = start(py, &object, method, arguments, conclude) {
                 error.write_unraisable(py, Some(object.bind(py)));

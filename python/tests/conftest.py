@@ -47,7 +47,8 @@ def make_config(driver: str, folder: Path, **settings: object) -> SessionConfig:
         }
     elif driver == "mysql":
         place = {"driver": "database", "database_url": server("ARVEL_TEST_MYSQL"), "database_table": f"py_{own}"}
-    return SessionConfig(**{"driver": driver, "secret_key": KEY, **place, **settings})  # type: ignore[arg-type]
+    # A busy machine is not what is tested here.
+    return SessionConfig(**{"driver": driver, "secret_key": KEY, "timeout": 60, **place, **settings})  # type: ignore[arg-type]
 
 
 IN_MEMORY = ["cookie", "memory"]

@@ -24,6 +24,8 @@ STORES = ["cookie", "file", "sqlite", "redis", "postgres", "mysql"]
 
 def settings_of(store: str, folder: Path) -> dict[str, str]:
     settings = {"SESSION_SECRET_KEY": KEY, "SESSION_DRIVER": store, "SESSION_FILES_PATH": str(folder / "files")}
+    # A busy machine is not what is tested here.
+    settings["SESSION_TIMEOUT"] = "60"
     if store == "redis":
         settings |= {"SESSION_REDIS_URL": server("ARVEL_TEST_REDIS"), "SESSION_REDIS_PREFIX": f"{folder.name}:"}
     urls = {"sqlite": lambda: f"sqlite:{folder / 'sessions.db'}"}
