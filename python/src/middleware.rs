@@ -269,6 +269,10 @@ impl Entry {
     }
 }
 
+/// Hands a message on, with what the session has to say in it.
+type Conclude =
+    for<'a> fn(&Bound<'a, Visit>, &Bound<'a, PyDict>, &Head) -> PyResult<Bound<'a, PyAny>>;
+
 /// Nothing has left yet.
 const OPEN: u8 = 0;
 /// The head has left.
@@ -364,11 +368,7 @@ impl Visit {
         slf: &Bound<'py, Self>,
         message: &Bound<'py, PyDict>,
         status: u16,
-        conclude: for<'a> fn(
-            &Bound<'a, Self>,
-            &Bound<'a, PyDict>,
-            &Head,
-        ) -> PyResult<Bound<'a, PyAny>>,
+        conclude: Conclude,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
         let this = slf.get();
