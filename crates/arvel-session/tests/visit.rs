@@ -1,4 +1,5 @@
 //! A request in calls, for frameworks that are not on tower.
+#![allow(clippy::unwrap_used, reason = "tests may")]
 
 use std::time::Duration;
 
