@@ -57,12 +57,14 @@ mod session;
 pub mod store;
 mod sweeper;
 mod tower;
+pub mod visit;
 
 pub use clock::{Clock, ManualClock, SystemClock, Time};
 pub use config::{SameSite, Secret, SessionConfig, Settings, Source, Url};
 pub use error::{Error, ErrorKind, Result};
 pub use facade::{Session, SessionServiceProvider, layer};
 pub use manager::{SessionManager, Store};
+pub use record::after_fork;
 pub use session::{AsKey, Key, KeyName, SessionData};
 pub use tower::{ResponseFuture, SessionBody, SessionService, StartSession};
 

@@ -9,6 +9,8 @@ use xtask::guard::Guard;
 use xtask::process::cargo;
 use xtask::{install, services};
 
+use crate::python;
+use crate::runner::Runner;
 use crate::steps::Steps;
 
 const MANIFEST: &str = "benches/Cargo.toml";
@@ -57,6 +59,9 @@ pub(crate) struct Bench {
     /// Makes the instructions that were counted the baseline.
     #[arg(long, requires = "instructions")]
     bless: bool,
+    /// Measures the Python package beside its peers, and nothing else.
+    #[arg(long, conflicts_with_all = ["instructions", "report"])]
+    python: bool,
     /// Measures nothing, and writes the figures of docs/performance/figures.json into docs/performance.md.
     #[arg(long)]
     report: bool,
@@ -86,6 +91,7 @@ pub(crate) fn smoke(steps: &mut Steps) -> Result<()> {
         ours: true,
         instructions: false,
         bless: false,
+        python: false,
         report: false,
     };
     steps.run("the benchmark, for a moment", || {
@@ -100,6 +106,9 @@ impl Bench {
     pub(crate) fn run(&self, steps: &mut Steps) -> Result<()> {
         if self.report {
             return steps.need("report", report);
+        }
+        if self.python {
+            return self.python(steps);
         }
         steps.need("build the benchmark", || self.build())?;
         if self.instructions {
@@ -122,6 +131,21 @@ impl Bench {
             }
         }
         Ok(())
+    }
+
+    fn python(&self, steps: &mut Steps) -> Result<()> {
+        steps.need("install the servers", install::run)?;
+        let guard = Guard::start()?;
+        let started = steps.need("start the servers", || {
+            services::start_for_benchmark(&guard)
+        })?;
+        let redis = started.into_iter().find(|(name, _)| *name == "--redis");
+        let variables = redis.map(|(_, url)| ("ARVEL_TEST_REDIS", url));
+        let runner = Runner {
+            guard: &guard,
+            variables: variables.into_iter().collect(),
+        };
+        python::bench(steps, &runner, self.quick)
     }
 
     /// Runs a part on new servers, so that none finds what another has left.

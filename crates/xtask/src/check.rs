@@ -29,7 +29,9 @@ pub(crate) fn run(steps: &mut Steps) -> Result<()> {
 
 fn formatting() -> Result<()> {
     cargo(&["fmt", "--all", "--check"], &[])?;
-    for manifest in repository::own_workspaces()? {
+    let mut manifests = repository::own_workspaces()?;
+    manifests.push(repository::python());
+    for manifest in manifests {
         let manifest = manifest.display().to_string();
         cargo(&["fmt", "--check", "--manifest-path", &manifest], &[])?;
     }
@@ -46,7 +48,16 @@ fn lints() -> Result<()> {
     }
     let fuzz_targets = ["clippy", "--bins", "--manifest-path", fuzz::MANIFEST];
     let internals = [("RUSTFLAGS", fuzz::CFG)];
-    cargo(&[&fuzz_targets[..], &STRICT].concat(), &internals)
+    cargo(&[&fuzz_targets[..], &STRICT].concat(), &internals)?;
+    let manifest = repository::python().display().to_string();
+    // The drivers are the library's, which was looked at above.
+    let python = [
+        "clippy",
+        "--no-default-features",
+        "--manifest-path",
+        &manifest,
+    ];
+    cargo(&[&python[..], &STRICT].concat(), &[])
 }
 
 /// The library with one feature alone, or with none.

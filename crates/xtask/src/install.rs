@@ -56,6 +56,11 @@ pub fn run() -> Result<()> {
     if services::postgres::programs().is_none() {
         packages.push("postgresql");
     }
+    // Debian's Python cannot make a virtual environment without this.
+    let mut venv = Command::new("python3");
+    if process::output(venv.args(["-c", "import ensurepip, venv"])).is_err() {
+        packages.push("python3-venv");
+    }
     add(&packages)
 }
 

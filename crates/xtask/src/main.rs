@@ -14,6 +14,8 @@ mod check;
 mod fuzz;
 mod hygiene;
 mod prove;
+mod python;
+mod runner;
 mod steps;
 mod test;
 

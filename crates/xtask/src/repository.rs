@@ -25,6 +25,11 @@ pub fn own_workspaces() -> Result<Vec<PathBuf>> {
     Ok(manifests)
 }
 
+/// The manifest of the Python binding, which only Python can run.
+pub fn python() -> PathBuf {
+    root().join("python/Cargo.toml")
+}
+
 /// The library's features, but for `default`.
 pub fn features() -> Result<Vec<String>> {
     let manifest = root().join("crates/arvel-session/Cargo.toml");

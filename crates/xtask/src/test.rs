@@ -3,13 +3,13 @@
 use std::path::Path;
 use std::process::Command;
 
-use rustix::process::Signal;
-
-use xtask::error::Result;
-use xtask::guard::{self, Guard};
-use xtask::services::{self, Variables};
+use xtask::error::{Error, Result};
+use xtask::guard::Guard;
+use xtask::services;
 use xtask::{install, process, repository};
 
+use crate::python;
+use crate::runner::Runner;
 use crate::steps::Steps;
 
 /// Installs, starts, tests; the guard cleans up, whatever comes of it.
@@ -18,11 +18,11 @@ pub(crate) fn run(steps: &mut Steps, filters: &[String]) -> Result<()> {
     let guard = Guard::start()?;
     let mut variables = steps.need("start the servers", || services::start(&guard))?;
     variables.push(("ARVEL_TEST_REQUIRE", "1".to_owned()));
-    let cargo = Cargo {
+    let runner = Runner {
         guard: &guard,
         variables,
-        filters,
     };
+    let cargo = Cargo { runner, filters };
 
     // The end-to-end tests start the playground, which no test runner is sure to build where they look for it.
     steps.need("examples", || {
@@ -59,16 +59,16 @@ pub(crate) fn run(steps: &mut Steps, filters: &[String]) -> Result<()> {
             .to_string();
         steps.run(&name, || cargo.run(&["test", "--manifest-path", &name]))?;
     }
+    python::test(steps, &cargo.runner, filters)?;
     steps.need("stop the servers", || {
         drop(guard);
         Ok(())
     })
 }
 
-/// Cargo, with what the tests must know.
+/// Cargo, for the tests that the user has chosen.
 struct Cargo<'a> {
-    guard: &'a Guard,
-    variables: Variables,
+    runner: Runner<'a>,
     filters: &'a [String],
 }
 
@@ -119,14 +119,15 @@ impl Cargo<'_> {
     }
 
     fn execute(&self, arguments: &[&str], filters: &[String]) -> Result<()> {
-        eprintln!("$ cargo {} {}", arguments.join(" "), filters.join(" "));
-        let mut command = guard::in_own_session(Path::new("cargo"), None);
-        process::forget_us(&mut command)
-            .current_dir(repository::root())
-            .args(arguments)
-            .args(filters);
-        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
-        let mut child = self.guard.spawn(&mut command, Signal::INT)?;
-        process::succeed(process::wait_for_end(&mut child)?)
+        let arguments: Vec<&str> = arguments
+            .iter()
+            .copied()
+            .chain(filters.iter().map(String::as_str))
+            .collect();
+        let cargo = Path::new("cargo");
+        match (self.runner).run(cargo, &arguments, &repository::root(), &[])? {
+            0 => Ok(()),
+            status => Err(Error::new(format!("cargo ended with status {status}"))),
+        }
     }
 }

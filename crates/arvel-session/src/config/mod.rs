@@ -117,8 +117,31 @@ impl SessionConfig {
         folder: impl AsRef<Path>,
         environment: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self> {
+        Self::load_under(folder, environment, None)
+    }
+
+    /// [`load_from`](Self::load_from), under one more file: for languages whose applications are configured in their own.
+    /// Its path is what errors call it; its settings are handed over as the text of a TOML file.
+    ///
+    /// # Errors
+    /// Those of [`load`](Self::load).
+    ///
+    /// ```
+    /// use arvel_session::SessionConfig;
+    /// use std::path::Path;
+    ///
+    /// let file = (Path::new("config/session.py"), "lifetime = 60");
+    /// let config = SessionConfig::load_under("a/folder/without/files", [], Some(file))?;
+    /// assert_eq!(config.settings().lifetime.as_secs(), 60);
+    /// # Ok::<(), arvel_session::Error>(())
+    /// ```
+    pub fn load_under(
+        folder: impl AsRef<Path>,
+        environment: impl IntoIterator<Item = (String, String)>,
+        file: Option<(&Path, &str)>,
+    ) -> Result<Self> {
         let mut config = Self::new();
-        for found in source::cascade(folder.as_ref(), environment)? {
+        for found in source::cascade(folder.as_ref(), environment, file)? {
             let row = found.row;
             (row.read)(&mut config.settings, &found.raw).map_err(|must| {
                 let value = (!row.secret).then(|| found.raw.show());

@@ -57,6 +57,7 @@ pub(super) struct Found {
 pub(super) fn cascade(
     folder: &Path,
     environment: impl IntoIterator<Item = (String, String)>,
+    file: Option<(&Path, &str)>,
 ) -> Result<impl Iterator<Item = Found>> {
     let mut layers = Layers::default();
     let path = folder.join(".env");
@@ -68,7 +69,13 @@ pub(super) fn cascade(
         let source = Source::Environment(variable.clone());
         layers.variable(&variable, value, source);
     }
-    layers.file(&folder.join("config/session.toml"))?;
+    let path = folder.join("config/session.toml");
+    if let Some(text) = read_text(&path)? {
+        layers.file(&path, &text)?;
+    }
+    if let Some((path, text)) = file {
+        layers.file(path, text)?;
+    }
     layers.refuse_slips()?;
     Ok(layers.found.into_values())
 }
@@ -97,11 +104,8 @@ impl Layers {
         self.found.insert(row.name, Found { row, raw, source });
     }
 
-    fn file(&mut self, path: &Path) -> Result<()> {
-        let Some(text) = read_text(path)? else {
-            return Ok(());
-        };
-        for (key, value) in parse(path, &text)? {
+    fn file(&mut self, path: &Path, text: &str) -> Result<()> {
+        for (key, value) in parse(path, text)? {
             let row = named(&key).ok_or_else(|| unknown_key(path, &key, value.is_table()))?;
             self.insert(row, Raw::File(value), Source::File(path.to_owned()));
         }

@@ -1,31 +1,37 @@
 //! Finding the cookies of our name, by scanning (RFC 6265, section 5.4, in reverse).
 
-use http::{
-    HeaderMap, HeaderValue,
-    header::{COOKIE, ValueIter},
-};
+use http::{HeaderMap, HeaderValue, header::COOKIE};
 use memchr::memchr;
 
 /// The values of all cookies named `name`, in all `Cookie` lines, in the order in which they were sent.
 ///
 /// Nothing is decoded: what a browser did not get from us, such as quotes, does not verify.
-pub(crate) fn values<'a>(headers: &'a HeaderMap, name: &'a str) -> Values<'a> {
+pub(crate) fn values<'a>(
+    headers: &'a HeaderMap,
+    name: &'a str,
+) -> Values<'a, 'a, impl Iterator<Item = &'a [u8]>> {
+    let lines = headers.get_all(COOKIE).into_iter();
+    values_in(lines.map(HeaderValue::as_bytes), name)
+}
+
+/// [`values`] of `Cookie` lines that stand in no map.
+pub(crate) fn values_in<'a, 'n, L>(lines: L, name: &'n str) -> Values<'a, 'n, L> {
     Values {
-        lines: headers.get_all(COOKIE).into_iter(),
+        lines,
         rest: &[],
         name: name.as_bytes(),
     }
 }
 
 /// The iterator of [`values`].
-pub(crate) struct Values<'a> {
-    lines: ValueIter<'a, HeaderValue>,
+pub(crate) struct Values<'a, 'n, L> {
+    lines: L,
     /// What is left of the present line.
     rest: &'a [u8],
-    name: &'a [u8],
+    name: &'n [u8],
 }
 
-impl<'a> Iterator for Values<'a> {
+impl<'a, L: Iterator<Item = &'a [u8]>> Iterator for Values<'a, '_, L> {
     type Item = &'a [u8];
 
     fn next(&mut self) -> Option<&'a [u8]> {
@@ -37,12 +43,12 @@ impl<'a> Iterator for Values<'a> {
                     return Some(value.trim_ascii_end());
                 }
             }
-            self.rest = self.lines.next()?.as_bytes();
+            self.rest = self.lines.next()?;
         }
     }
 }
 
-impl<'a> Values<'a> {
+impl<'a, L> Values<'a, '_, L> {
     /// What stands before the next semicolon.
     fn next_pair(&mut self) -> &'a [u8] {
         let end = memchr(b';', self.rest).unwrap_or(self.rest.len());

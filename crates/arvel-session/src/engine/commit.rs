@@ -135,6 +135,20 @@ impl CommitRun {
     }
 }
 
+/// Commits in the background what a session's body or handle has changed after the head left, and its client did not wait for.
+pub(crate) fn finish_late(engine: &Arc<Engine>, session: &SessionData) {
+    // A commit that has begun finishes by itself; one that still waits for another has taken nothing yet.
+    if session.state().is_dirty()
+        && let Ok(runtime) = tokio::runtime::Handle::try_current()
+    {
+        runtime.spawn(CommitRun::new(
+            engine.clone(),
+            session.clone(),
+            Moment::Body,
+        ));
+    }
+}
+
 /// A commit after its first steps.
 enum Begun {
     Done(Result<CookieChange>),

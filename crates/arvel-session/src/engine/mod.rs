@@ -6,7 +6,7 @@ mod run;
 
 use std::{sync::Arc, time::Duration};
 
-pub(crate) use commit::CommitRun;
+pub(crate) use commit::{CommitRun, finish_late};
 pub(crate) use run::Run;
 use run::{Progress, first_steps};
 

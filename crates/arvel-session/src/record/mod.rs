@@ -15,6 +15,7 @@ pub use id::Key;
 #[cfg(test)]
 pub(crate) use id::to_hex;
 pub(crate) use keyring::{Age, Keyring};
+pub use random::after_fork;
 pub(crate) use random::random;
 #[cfg(test)]
 pub(crate) use random::scripted;

@@ -1,6 +1,9 @@
 //! Random numbers, all of them from the operating system.
 
-use std::cell::RefCell;
+use std::{
+    cell::RefCell,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use ring::rand::{SecureRandom, SystemRandom};
 
@@ -10,10 +13,26 @@ const POOL: usize = 512;
 struct Pool {
     bytes: [u8; POOL],
     used: usize,
+    /// After how many forks it was filled.
+    forks: u64,
+}
+
+/// How many forks lie between the first process and this one, as far as we were told.
+static FORKS: AtomicU64 = AtomicU64::new(0);
+
+/// Throws away the random numbers that this process has in stock. Call it in a child that was made by `fork` without
+/// `exec`, before it makes or changes a session.
+///
+/// A program in Rust has no need of it. It is for servers in other languages, which fork their workers.
+///
+/// # Security
+/// Parent and child hold the same stock: without this call they give the same ids to different visitors.
+pub fn after_fork() {
+    FORKS.fetch_add(1, Ordering::Relaxed);
 }
 
 thread_local! {
-    static RANDOM: RefCell<Pool> = const { RefCell::new(Pool { bytes: [0; POOL], used: POOL }) };
+    static RANDOM: RefCell<Pool> = const { RefCell::new(Pool { bytes: [0; POOL], used: POOL, forks: 0 }) };
 }
 
 /// `N` random bytes (at most 64), from a pool that the operating system fills. What was handed out is wiped.
@@ -28,11 +47,13 @@ pub(crate) fn random<const N: usize>() -> [u8; N] {
         return bytes;
     }
     RANDOM.with_borrow_mut(|pool| {
-        if pool.used + N > POOL {
+        let forks = FORKS.load(Ordering::Relaxed);
+        if pool.used + N > POOL || pool.forks != forks {
             if SystemRandom::new().fill(&mut pool.bytes).is_err() {
                 panic!("the operating system gives no random numbers");
             }
             pool.used = 0;
+            pool.forks = forks;
         }
         let mut bytes = [0; N];
         let taken = &mut pool.bytes[pool.used..pool.used + N];
@@ -79,5 +100,21 @@ pub(crate) mod scripted {
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ (z >> 31)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fork_throws_the_stock_away() {
+        let _: [u8; 8] = random();
+        RANDOM.with_borrow_mut(|pool| pool.bytes.fill(7));
+        assert_eq!(random(), [7; 8]);
+        after_fork();
+        assert_ne!(random(), [7; 8]);
+        RANDOM.with_borrow_mut(|pool| pool.bytes.fill(7));
+        assert_eq!(random(), [7; 8]);
     }
 }

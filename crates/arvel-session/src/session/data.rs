@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use super::{
     journal::Op,
-    json::{from_json, to_json},
+    json::{Json, from_json, to_json},
     key::{AsKey, KeyName},
     slot::Slot,
     state::{Home, Phase},
@@ -237,11 +237,16 @@ impl SessionData {
     /// As [`get`](Self::get); then it is not removed.
     pub fn pull<T: DeserializeOwned>(&self, key: impl AsKey<T>) -> Result<Option<T>> {
         let name = key.name();
+        self.take(name, |json| from_json(name, json))
+    }
+
+    pub(super) fn take<T>(
+        &self,
+        name: &str,
+        read: impl FnOnce(&[u8]) -> Result<T>,
+    ) -> Result<Option<T>> {
         let mut state = self.access();
-        let value = state
-            .read(name)
-            .map(|json| from_json(name, json))
-            .transpose()?;
+        let value = state.read(name).map(read).transpose()?;
         if value.is_some() {
             state.forget(name.into());
         }
@@ -350,19 +355,27 @@ impl SessionData {
     ) -> Result<T> {
         let name: Arc<str> = key.name().into();
         let named = name.clone();
-        let change = Arc::new(move |json: Option<&[u8]>| {
+        let json = self.compute(name, move |json| {
             let current = json.map(|json| from_json(&named, json)).transpose()?;
             to_json(&named, &change(current), 0)
-        });
+        })?;
+        from_json(key.name(), json.as_bytes())
+    }
+
+    pub(super) fn compute(
+        &self,
+        name: Arc<str>,
+        change: impl Fn(Option<&[u8]>) -> Result<Json> + Send + Sync + 'static,
+    ) -> Result<Json> {
+        let change = Arc::new(change);
         loop {
             // Outside the lock: `change` may use the session.
             let before = self.access().draft.data(&name).map(<[u8]>::to_vec);
             let json = change(before.as_deref())?;
-            let value = from_json(&name, json.as_bytes())?;
             let mut state = self.access();
             if state.draft.data(&name) == before.as_deref() {
-                state.computed(name, json, change)?;
-                return Ok(value);
+                state.computed(name, json.clone(), change)?;
+                return Ok(json);
             }
         }
     }

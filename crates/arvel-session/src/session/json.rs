@@ -24,11 +24,28 @@ pub(crate) fn to_json<T: Serialize + ?Sized>(key: &str, value: &T, inside: usize
     })?;
     let text = String::from_utf8(text)
         .map_err(|_| refused(key, type_name::<T>(), "it is not UTF-8 text"))?;
-    if depth(text.as_bytes()) + inside > MAX_DEPTH {
-        let reason = "it is nested deeper than 127 levels";
-        return Err(refused(key, type_name::<T>(), reason));
-    }
+    check_depth(key, type_name::<T>(), &text, inside)?;
     Ok(text.into())
+}
+
+/// The same of a value that is JSON text already.
+pub(super) fn checked(key: &str, text: &str, inside: usize) -> Result<Json> {
+    // Looks at everything and builds nothing. The cause is not kept: it may quote the value.
+    serde_json::from_str::<serde::de::IgnoredAny>(text)
+        .map_err(|_| refused(key, "text", "it is not JSON"))?;
+    check_depth(key, "value", text, inside)?;
+    Ok(text.trim_ascii().into())
+}
+
+fn check_depth(key: &str, type_name: &str, text: &str, inside: usize) -> Result<()> {
+    if depth(text.as_bytes()) + inside > MAX_DEPTH {
+        return Err(refused(
+            key,
+            type_name,
+            "it is nested deeper than 127 levels",
+        ));
+    }
+    Ok(())
 }
 
 fn refused(key: &str, type_name: &str, reason: &str) -> Error {

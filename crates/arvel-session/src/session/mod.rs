@@ -11,6 +11,7 @@ mod json;
 mod key;
 mod slot;
 mod state;
+mod text;
 
 pub use data::SessionData;
 pub(crate) use draft::{Draft, Seen};

@@ -280,8 +280,8 @@ impl<T> Reply<T> {
 }
 
 impl<T> Reply<T> {
-    /// The answer, if it is there without waiting.
-    pub(crate) fn take_ready(&mut self) -> Option<Result<T>> {
+    /// Takes the answer, if it is there without waiting; the reply must not be polled after that.
+    pub fn take_ready(&mut self) -> Option<Result<T>> {
         match &mut self.0 {
             Inner::Ready(answer) => answer.take(),
             Inner::Later(_) => None,

@@ -12,7 +12,7 @@ use pin_project_lite::pin_project;
 
 use crate::{
     SessionData,
-    engine::{CommitRun, Engine},
+    engine::{CommitRun, Engine, finish_late},
     lifecycle::Moment,
 };
 
@@ -105,12 +105,7 @@ impl Watch {
 /// The client has left early: what was changed is committed in the background.
 impl Drop for Watch {
     fn drop(&mut self) {
-        // A commit that has begun finishes by itself; one that still waits for another has taken nothing yet.
-        if self.is_dirty()
-            && let Ok(runtime) = tokio::runtime::Handle::try_current()
-        {
-            runtime.spawn(self.commit());
-        }
+        finish_late(&self.engine, &self.session);
     }
 }
 

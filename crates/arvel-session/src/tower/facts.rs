@@ -3,7 +3,7 @@
 use std::mem::swap;
 
 use http::{
-    Extensions, HeaderMap, HeaderName, Method, Request, StatusCode, header::USER_AGENT,
+    Extensions, HeaderName, HeaderValue, Method, Request, StatusCode, header::USER_AGENT,
     request::Parts,
 };
 
@@ -14,11 +14,12 @@ use crate::store::Columns;
 const MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 const PURPOSE: HeaderName = HeaderName::from_static("sec-purpose");
 
+/// What of a request decides whether its response uses up flash data, and whether it may send an unchanged cookie again.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Facts {
-    pub(super) is_head: bool,
+pub struct Facts {
+    pub(crate) is_head: bool,
     /// The browser is going to a page (or does not say).
-    pub(super) navigation: bool,
+    pub(crate) navigation: bool,
     /// Nobody sees the response, or not as a page of its own.
     unseen: bool,
 }
@@ -35,34 +36,54 @@ impl Facts {
             };
         }
         let headers = request.headers();
-        let navigation = match headers.get(&MODE) {
-            None => true,
-            Some(mode) => mode.as_bytes().eq_ignore_ascii_case(b"navigate"),
-        };
-        let is_prefetch = *request.method() == Method::GET && is_prefetch(headers);
+        let facts = Self::new(
+            request.method().as_str(),
+            headers.get(&MODE).map(HeaderValue::as_bytes),
+            headers.get_all(&PURPOSE).iter().map(HeaderValue::as_bytes),
+        );
         let keeps = shared.hooks.keep_flash.as_ref();
+        if !facts.unseen && keeps.is_some_and(|keeps| show(request, |head| keeps(head))) {
+            return facts.keep_flash();
+        }
+        facts
+    }
+
+    /// By the request's method, its field `Sec-Fetch-Mode` and the lines of its `Sec-Purpose`. What only a session that
+    /// exists can be about needs not be looked up for a visitor who has none.
+    pub fn new<'a>(
+        method: &str,
+        fetch_mode: Option<&[u8]>,
+        purposes: impl IntoIterator<Item = &'a [u8]>,
+    ) -> Self {
+        let is_head = method == "HEAD";
         Self {
             is_head,
-            navigation,
-            unseen: is_head
-                || is_prefetch
-                || keeps.is_some_and(|keeps| show(request, |head| keeps(head))),
+            navigation: fetch_mode.is_none_or(|mode| mode.eq_ignore_ascii_case(b"navigate")),
+            unseen: is_head || (method == "GET" && is_prefetch(purposes)),
         }
     }
 
-    /// Whether this response uses up the flash that its request saw.
-    pub(super) fn ages(&self, status: StatusCode) -> bool {
+    /// The same for a request that sees flash data and does not use it up: a page that polls, for example.
+    #[must_use]
+    pub fn keep_flash(self) -> Self {
+        Self {
+            unseen: true,
+            ..self
+        }
+    }
+
+    /// Whether a response with this status uses up the flash that its request saw.
+    pub(crate) fn ages(&self, status: u16) -> bool {
         let bodyless = [StatusCode::NOT_MODIFIED, StatusCode::SWITCHING_PROTOCOLS];
-        !self.unseen && !bodyless.contains(&status)
+        !self.unseen && !bodyless.iter().any(|none| none.as_u16() == status)
     }
 }
 
 /// `Sec-Purpose` is a list whose items may have parameters: `prefetch;prerender`.
-fn is_prefetch(headers: &HeaderMap) -> bool {
-    headers
-        .get_all(&PURPOSE)
-        .iter()
-        .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
+fn is_prefetch<'a>(lines: impl IntoIterator<Item = &'a [u8]>) -> bool {
+    lines
+        .into_iter()
+        .flat_map(|line| line.split(|byte| *byte == b','))
         .filter_map(|item| item.split(|byte| *byte == b';').next())
         .any(|item| item.trim_ascii().eq_ignore_ascii_case(b"prefetch"))
 }
@@ -115,7 +136,6 @@ fn peer(_: &Extensions) -> Option<std::net::IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
 
     #[test]
     fn a_prefetch_is_known_in_every_form() {
@@ -127,10 +147,8 @@ mod tests {
             ("prerender", false),
             ("prefetching", false),
         ] {
-            let mut headers = HeaderMap::new();
-            headers.insert(&PURPOSE, HeaderValue::from_static(purpose));
-            assert_eq!(is_prefetch(&headers), expected, "{purpose}");
+            assert_eq!(is_prefetch([purpose.as_bytes()]), expected, "{purpose}");
         }
-        assert!(!is_prefetch(&HeaderMap::new()));
+        assert!(!is_prefetch([]));
     }
 }

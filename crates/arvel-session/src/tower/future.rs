@@ -23,6 +23,7 @@ use crate::{
     engine::{CommitRun, Run},
     lifecycle::{CookieChange, Moment, Open, Opened, Origin},
     observe,
+    session::State,
 };
 
 pin_project! {
@@ -163,7 +164,7 @@ impl<S: Service<Request<B>>, B> Opening<S, B> {
 impl Exit {
     fn commit<R>(&self, session: SessionData, response: &Response<R>) -> CommitRun {
         let moment = Moment::Head {
-            age: self.facts.ages(response.status()),
+            age: self.facts.ages(response.status().as_u16()),
             navigation: self.facts.navigation,
         };
         CommitRun::new(self.shared.engine.clone(), session, moment)
@@ -190,17 +191,17 @@ impl Exit {
     ) -> Response<SessionBody<R>> {
         // We hold one; whoever else does may still read and write.
         let shared = session.is_shared();
-        let mut state = session.state();
-        let read = state.accessed || shared;
-        let before = std::mem::take(&mut state.cookie);
-        drop(state);
-        let change = match committed {
-            Ok(CookieChange::Nothing) => before,
+        let (read, settled) = settled(&mut session.state(), committed);
+        let change = match settled {
             Ok(change) => change,
-            // What `save` has stored is stored, so its id is sent all the same.
-            Err(error) => return head::failure(Some(&self.shared), error, &before),
+            Err((error, before)) => return head::failure(Some(&self.shared), error, &before),
         };
-        head::finish(response.headers_mut(), &self.shared, &change, read);
+        head::finish(
+            response.headers_mut(),
+            &self.shared,
+            &change,
+            read || shared,
+        );
         response.map(|body| {
             if shared && !self.facts.is_head && !body.is_end_stream() {
                 SessionBody::watched(body, self.shared.engine.clone(), session)
@@ -209,6 +210,21 @@ impl Exit {
             }
         })
     }
+}
+
+/// Whether the handler looked at the session, and what the response says about the cookie; beside an error, what `save` has
+/// left to say: what that has stored is stored, so its id is sent all the same.
+pub(crate) fn settled(
+    state: &mut State,
+    committed: Result<CookieChange>,
+) -> (bool, Result<CookieChange, (Error, CookieChange)>) {
+    let before = std::mem::take(&mut state.cookie);
+    let settled = match committed {
+        Ok(CookieChange::Nothing) => Ok(before),
+        Ok(change) => Ok(change),
+        Err(error) => Err((error, before)),
+    };
+    (state.accessed, settled)
 }
 
 impl<S, B, R> Future for ResponseFuture<S, B, R>

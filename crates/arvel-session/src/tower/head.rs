@@ -9,7 +9,7 @@ use super::{body::SessionBody, layer::Shared};
 use crate::{Error, cookie, lifecycle::CookieChange, observe};
 
 /// Says in the response what the browser and the caches have to know (R16).
-pub(super) fn finish(headers: &mut HeaderMap, shared: &Shared, change: &CookieChange, read: bool) {
+pub(crate) fn finish(headers: &mut HeaderMap, shared: &Shared, change: &CookieChange, read: bool) {
     let line = shared.cookie.header(change);
     let sets = line.is_some();
     if let Some(line) = line {
@@ -23,6 +23,15 @@ pub(super) fn finish(headers: &mut HeaderMap, shared: &Shared, change: &CookieCh
     }
 }
 
+/// The status and the text that a client gets for an error: no details.
+pub(crate) fn verdict(unavailable: StatusCode, error: &Error) -> (StatusCode, &'static str) {
+    if error.is_unavailable() {
+        let text = "The session store is not available. Try again.\n";
+        return (unavailable, text);
+    }
+    (StatusCode::INTERNAL_SERVER_ERROR, "The session failed.\n")
+}
+
 /// The response in place of the handler's, when the session fails. Its reason is in the extensions, as an [`Error`].
 pub(super) fn failure<B>(
     shared: Option<&Shared>,
@@ -32,14 +41,7 @@ pub(super) fn failure<B>(
     let unavailable = shared.map_or(StatusCode::SERVICE_UNAVAILABLE, |shared| {
         shared.hooks.unavailable
     });
-    let (status, text) = if error.is_unavailable() {
-        (
-            unavailable,
-            "The session store is not available. Try again.\n",
-        )
-    } else {
-        (StatusCode::INTERNAL_SERVER_ERROR, "The session failed.\n")
-    };
+    let (status, text) = verdict(unavailable, &error);
     let mut response = Response::new(SessionBody::text(text));
     *response.status_mut() = status;
     response.extensions_mut().insert(error);

@@ -63,19 +63,19 @@ type ClientIp = Arc<dyn Fn(&RequestParts) -> Option<IpAddr> + Send + Sync>;
 
 /// What an application may decide for each request.
 #[derive(Clone)]
-pub(super) struct Hooks {
+pub(crate) struct Hooks {
     pub(super) skip: Option<Predicate>,
     pub(super) keep_flash: Option<Predicate>,
     pub(super) client_ip: Option<ClientIp>,
-    pub(super) unavailable: StatusCode,
+    pub(crate) unavailable: StatusCode,
 }
 
 /// What all requests of a layer share.
-pub(super) struct Shared {
-    pub(super) engine: Arc<Engine>,
-    pub(super) home: Arc<dyn Home>,
-    pub(super) cookie: CookieSettings,
-    pub(super) hooks: Hooks,
+pub(crate) struct Shared {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) home: Arc<dyn Home>,
+    pub(crate) cookie: CookieSettings,
+    pub(crate) hooks: Hooks,
 }
 
 impl StartSession {
@@ -186,7 +186,7 @@ impl StartSession {
         self.shared().map(|_| self)
     }
 
-    fn shared(&self) -> Result<Arc<Shared>, Error> {
+    pub(crate) fn shared(&self) -> Result<Arc<Shared>, Error> {
         self.0.built.get_or_init(|| self.0.build()).clone()
     }
 }

@@ -13,6 +13,10 @@ mod layer;
 mod service;
 
 pub use body::SessionBody;
+pub use facts::Facts;
 pub use future::ResponseFuture;
+pub(crate) use future::settled;
+pub(crate) use head::{finish as apply, verdict};
+pub(crate) use layer::Shared;
 pub use layer::StartSession;
 pub use service::SessionService;

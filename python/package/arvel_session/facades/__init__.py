@@ -1,0 +1,5 @@
+"""The facades: :class:`Session`."""
+
+from .session import Session
+
+__all__ = ["Session"]

@@ -1,0 +1,323 @@
+//! What a handler holds: `SessionData`.
+
+use std::{
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll, Waker},
+};
+
+use arvel_session::{Error, ErrorKind, store::Reply};
+use pyo3::{
+    exceptions::PyTypeError,
+    prelude::*,
+    types::{PyDict, PyString, PyTuple},
+};
+use serde_json::value::RawValue;
+
+use crate::{
+    errors::{exception, value_refused},
+    runtime::runtime,
+    values::{read, write},
+    wake::{Done, later},
+};
+
+/// The session of one request.
+#[pyclass(frozen, module = "arvel_session", name = "SessionData")]
+pub(crate) struct SessionData(pub(crate) arvel_session::SessionData);
+
+type Native = arvel_session::SessionData;
+
+#[pymethods]
+impl SessionData {
+    #[pyo3(signature = (key, default = None))]
+    fn get<'py>(
+        &self,
+        py: Python<'py>,
+        key: &str,
+        default: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        match self.0.get_text(key) {
+            Some(json) => read(py, key, &json),
+            None => Ok(default.unwrap_or_else(|| py.None().into_bound(py))),
+        }
+    }
+
+    fn has(&self, key: &str) -> bool {
+        self.0.has(key)
+    }
+
+    fn missing(&self, key: &str) -> bool {
+        self.0.missing(key)
+    }
+
+    fn keys(&self) -> Vec<String> {
+        self.0.keys()
+    }
+
+    fn all<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        self.collect(py, |_| true)
+    }
+
+    #[pyo3(signature = (*keys))]
+    fn only<'py>(&self, keys: &Bound<'py, PyTuple>) -> PyResult<Bound<'py, PyDict>> {
+        let names = names(keys)?;
+        self.collect(keys.py(), |key| names.iter().any(|name| name == key))
+    }
+
+    #[pyo3(signature = (*keys))]
+    fn except_<'py>(&self, keys: &Bound<'py, PyTuple>) -> PyResult<Bound<'py, PyDict>> {
+        let names = names(keys)?;
+        self.collect(keys.py(), |key| !names.iter().any(|name| name == key))
+    }
+
+    fn put(&self, py: Python<'_>, key: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        done(py, self.0.put_text(key, &write(key, value)?))
+    }
+
+    fn forget(&self, key: &str) {
+        self.0.forget(key);
+    }
+
+    fn flush(&self) {
+        self.0.flush();
+    }
+
+    #[pyo3(signature = (key, default = None))]
+    fn pull<'py>(
+        &self,
+        py: Python<'py>,
+        key: &str,
+        default: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        match self.0.pull_text(key) {
+            Some(json) => read(py, key, &json),
+            None => Ok(default.unwrap_or_else(|| py.None().into_bound(py))),
+        }
+    }
+
+    fn push(&self, py: Python<'_>, key: &str, item: &Bound<'_, PyAny>) -> PyResult<()> {
+        done(py, self.0.push_text(key, &write(key, item)?))
+    }
+
+    #[pyo3(signature = (key, amount = 1))]
+    fn increment(&self, py: Python<'_>, key: &str, amount: i64) -> PyResult<i64> {
+        done(py, self.0.increment(key, amount))
+    }
+
+    #[pyo3(signature = (key, amount = 1))]
+    fn decrement(&self, py: Python<'_>, key: &str, amount: i64) -> PyResult<i64> {
+        done(py, self.0.decrement(key, amount))
+    }
+
+    fn remember<'py>(
+        &self,
+        py: Python<'py>,
+        key: &str,
+        make: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        if let Some(json) = self.0.get_text(key) {
+            return read(py, key, &json);
+        }
+        let json = write(key, &make.call0()?)?;
+        done(py, self.0.remember_text(key, &json))?;
+        read(py, key, json.as_bytes())
+    }
+
+    fn update<'py>(
+        &self,
+        py: Python<'py>,
+        key: &str,
+        change: Py<PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let raised: Arc<Mutex<Option<PyErr>>> = Arc::default();
+        let (name, ours) = (key.to_owned(), raised.clone());
+        let compute = move |before: Option<&[u8]>| {
+            let computed = Python::try_attach(|py| computed(py, &name, &change, before));
+            let error = match computed {
+                Some(Ok(json)) => return Ok(json),
+                Some(Err(error)) => Some(error),
+                None => None,
+            };
+            *ours.lock().unwrap_or_else(PoisonError::into_inner) = error;
+            // What the exception says may quote the value.
+            let message = format!("session key {name:?}: the function given to update failed");
+            Err(Error::new(ErrorKind::Value, message))
+        };
+        match self.0.update_text(key, compute) {
+            Ok(json) => read(py, key, json.as_bytes()),
+            Err(error) => {
+                let raised = raised.lock().unwrap_or_else(PoisonError::into_inner).take();
+                Err(raised.unwrap_or_else(|| exception(py, &error)))
+            }
+        }
+    }
+
+    fn flash(&self, py: Python<'_>, key: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        done(py, self.0.flash_text(key, &write(key, value)?))
+    }
+
+    fn now(&self, py: Python<'_>, key: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        done(py, self.0.now_text(key, &write(key, value)?))
+    }
+
+    fn reflash(&self) {
+        self.0.reflash();
+    }
+
+    #[pyo3(signature = (*keys))]
+    fn keep(&self, keys: &Bound<'_, PyTuple>) -> PyResult<()> {
+        self.0.keep(names(keys)?);
+        Ok(())
+    }
+
+    fn token(&self) -> String {
+        self.0.token()
+    }
+
+    fn verify_token(&self, token: &str) -> bool {
+        self.0.verify_token(token)
+    }
+
+    fn regenerate_token(&self) -> String {
+        self.0.regenerate_token()
+    }
+
+    fn regenerate(&self) {
+        self.0.regenerate();
+    }
+
+    fn invalidate(&self) {
+        self.0.invalidate();
+    }
+
+    fn discard(&self) {
+        self.0.discard();
+    }
+
+    fn id(&self) -> String {
+        self.0.id()
+    }
+
+    #[pyo3(signature = (user))]
+    fn set_user(&self, user: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+        let user = user
+            .map(|user| user.str()?.extract::<String>())
+            .transpose()?;
+        self.0.set_user(user);
+        Ok(())
+    }
+
+    #[getter]
+    fn is_detached(&self) -> bool {
+        self.0.is_detached()
+    }
+
+    fn save<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let session = self.0.clone();
+        let mut saving = Box::pin(async move { session.save().await });
+        let _context = runtime(py)?.enter();
+        let mut idle = Context::from_waker(Waker::noop());
+        match Pin::new(&mut saving).poll(&mut idle) {
+            Poll::Ready(saved) => {
+                done(py, saved)?;
+                Ok(Bound::new(py, Done)?.into_any())
+            }
+            Poll::Pending => later(py, Reply::later(saving), |py, saved| {
+                done(py, saved)?;
+                Ok(py.None())
+            }),
+        }
+    }
+
+    #[staticmethod]
+    fn fake() -> Self {
+        Self(Native::fake())
+    }
+
+    fn with_(&self, key: &str, value: &Bound<'_, PyAny>) -> PyResult<Self> {
+        Ok(Self(self.0.clone().with(key, raw(key, value)?)))
+    }
+
+    fn with_flash(&self, key: &str, value: &Bound<'_, PyAny>) -> PyResult<Self> {
+        Ok(Self(self.0.clone().with_flash(key, raw(key, value)?)))
+    }
+
+    fn changes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        shown(py, &self.0.changes())
+    }
+
+    fn flashed<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        shown(py, &self.0.flashed())
+    }
+
+    fn __repr__(&self) -> &'static str {
+        "SessionData(…)"
+    }
+}
+
+impl SessionData {
+    fn collect<'py>(
+        &self,
+        py: Python<'py>,
+        wanted: impl Fn(&str) -> bool,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let values = PyDict::new(py);
+        for (key, json) in self.0.all_texts() {
+            if wanted(&key) {
+                values.set_item(&key, read(py, &key, &json)?)?;
+            }
+        }
+        Ok(values)
+    }
+}
+
+/// The core's answer, or its error as an exception.
+pub(crate) fn done<T>(py: Python<'_>, result: arvel_session::Result<T>) -> PyResult<T> {
+    result.map_err(|error| exception(py, &error))
+}
+
+/// The JSON text of what a function given to `update` makes of the present value.
+fn computed(
+    py: Python<'_>,
+    key: &str,
+    change: &Py<PyAny>,
+    before: Option<&[u8]>,
+) -> PyResult<String> {
+    let current = match before {
+        Some(json) => read(py, key, json)?,
+        None => py.None().into_bound(py),
+    };
+    write(key, change.bind(py).call1((current,))?.as_any())
+}
+
+/// Several keys, one by one or in lists.
+fn names(keys: &Bound<'_, PyTuple>) -> PyResult<Vec<String>> {
+    let mut names = Vec::new();
+    for key in keys {
+        if let Ok(name) = key.cast::<PyString>() {
+            names.push(name.extract()?);
+            continue;
+        }
+        for name in key.try_iter()? {
+            let name = name?;
+            let name = name.cast::<PyString>().map_err(|_| {
+                PyTypeError::new_err("the keys of a session are texts: pass str, or lists of str")
+            })?;
+            names.push(name.extract()?);
+        }
+    }
+    Ok(names)
+}
+
+fn raw(key: &str, value: &Bound<'_, PyAny>) -> PyResult<Box<RawValue>> {
+    RawValue::from_string(write(key, value)?)
+        .map_err(|_| value_refused(value.py(), key, "it is not JSON"))
+}
+
+fn shown<'py>(
+    py: Python<'py>,
+    values: &serde_json::Map<String, serde_json::Value>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let json = serde_json::to_vec(values).map_err(|_| value_refused(py, "", "it is not JSON"))?;
+    read(py, "", &json)
+}
