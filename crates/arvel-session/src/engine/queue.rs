@@ -1,5 +1,5 @@
 //! The queue of a hot session: after its first conflict a commit waits for the others of the same session in this
-//! process, so that they neither starve nor hammer the store.
+//! process, so that they neither starve nor hammer the store. Each leaves what it has stored for the next one to save over.
 
 use std::{
     collections::HashMap,
