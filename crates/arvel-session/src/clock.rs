@@ -32,11 +32,9 @@ impl Time {
     /// This moment plus `duration`; a part of a millisecond counts as a whole one.
     #[must_use]
     pub fn after(self, duration: Duration) -> Self {
-        let millis = duration.as_nanos().div_ceil(1_000_000);
-        Self(
-            self.0
-                .saturating_add(u64::try_from(millis).unwrap_or(u64::MAX)),
-        )
+        let part = u64::from(duration.subsec_nanos()).div_ceil(1_000_000);
+        let millis = duration.as_secs().saturating_mul(1000).saturating_add(part);
+        Self(self.0.saturating_add(millis))
     }
 
     /// How long after `earlier` this moment is; zero when it is not.

@@ -1,6 +1,7 @@
 //! A commit as a future: takes the changes out of the session, runs the machine, and puts the session on its new base.
 
 use std::{
+    mem::take,
     pin::Pin,
     sync::Arc,
     task::{Context as TaskContext, Poll, ready},
@@ -58,7 +59,7 @@ impl CommitRun {
             },
         };
         match Pin::new(&mut run).poll(task) {
-            Poll::Ready(result) => Poll::Ready(self.finish(session, run.machine, result)),
+            Poll::Ready(result) => Poll::Ready(self.finish(session, &mut run.machine, result)),
             Poll::Pending => {
                 self.run = Some(run);
                 Poll::Pending
@@ -81,7 +82,7 @@ impl CommitRun {
         }
         let cx = &self.engine.cx;
         if cx.is_clean(&state, self.moment) {
-            self.leave(&mut state);
+            leave(&mut state, self.moment);
             return Poll::Ready(Begun::Done(Ok(CookieChange::Nothing)));
         }
         state.committing = true;
@@ -89,8 +90,8 @@ impl CommitRun {
         let work = Work::take(&mut state, cx, now, self.moment, session.is_shared());
         drop(state);
         let mut commit = Commit::new(work);
-        Poll::Ready(match first_steps(&self.engine, &mut commit) {
-            Progress::Done(result) => Begun::Done(self.finish(session, commit, result)),
+        Poll::Ready(match first_steps(&self.engine, &mut commit, now) {
+            Progress::Done(result) => Begun::Done(self.finish(session, &mut commit, result)),
             Progress::Waiting(waiting) => {
                 Begun::Waiting(Run::new(self.engine.clone(), commit, waiting))
             }
@@ -100,7 +101,7 @@ impl CommitRun {
     fn finish(
         &self,
         session: &SessionData,
-        commit: Commit,
+        commit: &mut Commit,
         result: Result<Committed>,
     ) -> Result<CookieChange> {
         let driver = self.engine.cx.capabilities.name;
@@ -115,23 +116,51 @@ impl CommitRun {
             Err(error) => {
                 observe::failed(driver, "commit", &error);
                 match self.moment {
-                    Moment::Save => restore(&mut state, commit.into_work()),
+                    Moment::Save => restore(&mut state, commit.take_work()),
                     // The client was told that it was not kept, so no later save may slip it in.
                     Moment::Head { .. } | Moment::Body => redraft(&mut state),
                 }
                 Err(error)
             }
         };
-        self.leave(&mut state);
+        leave(&mut state, self.moment);
         release(&mut state);
         result
     }
+}
 
-    /// While the lock is held: a save that comes now must not make a cookie that no head can carry.
-    fn leave(&self, state: &mut State) {
-        if matches!(self.moment, Moment::Head { .. }) {
-            state.phase = Phase::Body;
+/// What a session has for a commit before the head leaves.
+pub(crate) enum Pass {
+    /// Nobody has looked at it, and nobody can any more.
+    Untouched,
+    /// Nothing: what `save` has left to say, and whether the handler looked.
+    Clean { change: CookieChange, read: bool },
+    /// Something, or another commit of it is under way.
+    Changed,
+}
+
+impl Engine {
+    /// Most requests only read: they need no commit.
+    pub(crate) fn pass(&self, session: &SessionData, moment: Moment) -> Pass {
+        let mut state = session.state();
+        if state.is_empty() && !session.is_shared() {
+            return Pass::Untouched;
         }
+        if state.committing || !self.cx.is_clean(&state, moment) {
+            return Pass::Changed;
+        }
+        leave(&mut state, moment);
+        Pass::Clean {
+            change: take(&mut state.cookie),
+            read: state.accessed,
+        }
+    }
+}
+
+/// While the lock is held: a save that comes now must not make a cookie that no head can carry.
+fn leave(state: &mut State, moment: Moment) {
+    if matches!(moment, Moment::Head { .. }) {
+        state.phase = Phase::Body;
     }
 }
 

@@ -6,7 +6,7 @@ mod run;
 
 use std::{sync::Arc, time::Duration};
 
-pub(crate) use commit::{CommitRun, finish_late};
+pub(crate) use commit::{CommitRun, Pass, finish_late};
 pub(crate) use run::Run;
 use run::{Progress, first_steps};
 
@@ -85,7 +85,7 @@ impl Engine {
         };
         let mut open = Open::default();
         open.read(&self.cx, first, cookies);
-        match first_steps(self, &mut open) {
+        match first_steps(self, &mut open, self.clock.now()) {
             Progress::Done(result) => {
                 *opened = open.opened;
                 Opening::Done(result)

@@ -13,7 +13,7 @@ use super::{
     queue::{Entering, Turn},
 };
 use crate::{
-    Clock, Error, ErrorKind,
+    Clock, Error, ErrorKind, Time,
     lifecycle::{Answer, Ask, Machine, Step},
     observe,
     record::Record,
@@ -72,10 +72,13 @@ pub(super) enum Progress<T> {
 }
 
 /// Takes a machine's steps as long as the store answers at once: then there is no future, no timer and no allocation.
-pub(super) fn first_steps<M: Machine>(engine: &Engine, machine: &mut M) -> Progress<M::Output> {
+pub(super) fn first_steps<M: Machine>(
+    engine: &Engine,
+    machine: &mut M,
+    now: Time,
+) -> Progress<M::Output> {
     let watch = observe::Watch::begin(engine.cx.capabilities.name, M::NAME);
     let result = watch.span().in_scope(|| {
-        let now = engine.clock.now();
         let mut answer = None;
         loop {
             match machine.step(&engine.cx, now, answer) {

@@ -100,8 +100,8 @@ impl Commit {
     }
 
     /// What was to be done, back.
-    pub(crate) fn into_work(self) -> Work {
-        self.work
+    pub(crate) fn take_work(&mut self) -> Work {
+        std::mem::take(&mut self.work)
     }
 
     fn start(&mut self, cx: &Context, now: Time) -> Next {

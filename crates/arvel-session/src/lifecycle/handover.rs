@@ -2,7 +2,7 @@
 
 use std::mem::take;
 
-use super::{Committed, Context, CookieChange, Live, Origin, Outcome, Work, due};
+use super::{Committed, Context, CookieChange, Live, Origin, Outcome, Work};
 use crate::{
     Time,
     session::{Draft, Intent, Phase, State},
@@ -40,7 +40,7 @@ impl Work {
             Moment::Save | Moment::Body => (false, false),
         };
         let refresh = match (&state.origin, moment) {
-            (Origin::Live(live), Moment::Head { .. }) => due(cx, live, now, navigation),
+            (Origin::Live(live), Moment::Head { .. }) => cx.is_due(live, now, navigation),
             _ => false,
         };
         let whole = matches!(moment, Moment::Head { .. }) && !shared;
@@ -87,7 +87,7 @@ impl Context {
             Origin::Marked => true,
             Origin::Live(live) => {
                 let ages = age && state.draft.has_flash_to_age();
-                !ages && !live.reseal && !due(self, live, state.opened_at, navigation)
+                !ages && !live.reseal && !self.is_due(live, state.opened_at, navigation)
             }
         }
     }

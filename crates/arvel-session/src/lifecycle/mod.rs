@@ -24,7 +24,6 @@ mod work;
 pub(crate) use commit::{Commit, Committed, Outcome};
 pub(crate) use handover::{Moment, redraft, restore};
 pub(crate) use open::{Open, Opened};
-use refresh::due;
 pub(crate) use rule::rule;
 #[cfg(test)]
 pub(crate) use rule::{Rule, in_force};

@@ -95,7 +95,10 @@ impl Body {
         let mut has_flash = false;
         while !reader.0.is_empty() {
             let entry = reader.entry()?;
-            std::str::from_utf8(entry.key).ok()?;
+            // Most keys are, and that is seen at a glance.
+            if !entry.key.is_ascii() {
+                std::str::from_utf8(entry.key).ok()?;
+            }
             has_flash |= entry.birth.is_some();
         }
         Some(Self(Arc::new(Parsed {
@@ -162,14 +165,14 @@ impl Body {
     /// The encoded entries that `keeps` keeps, in pieces as long as they come.
     pub(crate) fn pieces<'a>(
         &'a self,
-        keeps: impl Fn(&Entry<'_>) -> bool + 'a,
+        keeps: impl Fn(&RawEntry<'_>) -> bool + 'a,
     ) -> impl Iterator<Item = &'a [u8]> {
         let mut rest = &self.0.bytes[self.0.entries..];
         std::iter::from_fn(move || {
             let mut piece = 0;
             loop {
                 let mut reader = Reader(&rest[piece..]);
-                let kept = reader.entry().and_then(RawEntry::read).map(|it| keeps(&it));
+                let kept = reader.entry().map(|entry| keeps(&entry));
                 let end = rest.len() - reader.0.len();
                 match kept {
                     Some(true) => piece = end,
@@ -274,11 +277,11 @@ impl BodyWriter {
 /// Walks over a body.
 struct Reader<'a>(&'a [u8]);
 
-/// An entry whose key nobody has looked at.
-struct RawEntry<'a> {
-    birth: Option<Revision>,
-    key: &'a [u8],
-    value: &'a [u8],
+/// An entry whose key need not be known to be text.
+pub(crate) struct RawEntry<'a> {
+    pub(crate) birth: Option<Revision>,
+    pub(crate) key: &'a [u8],
+    pub(crate) value: &'a [u8],
 }
 
 impl<'a> RawEntry<'a> {
@@ -331,6 +334,22 @@ impl<'a> Reader<'a> {
 
     #[inline]
     fn entry(&mut self) -> Option<RawEntry<'a>> {
+        // Most entries are data with lengths of one byte each.
+        if let [DATA, key @ ..0x80, value @ ..0x80, rest @ ..] = self.0 {
+            let (key, rest) = rest.split_at_checked(usize::from(*key))?;
+            let (value, rest) = rest.split_at_checked(usize::from(*value))?;
+            self.0 = rest;
+            return Some(RawEntry {
+                birth: None,
+                key,
+                value,
+            });
+        }
+        self.any_entry()
+    }
+
+    #[inline(never)]
+    fn any_entry(&mut self) -> Option<RawEntry<'a>> {
         let birth = match self.byte()? {
             DATA => None,
             FLASH => {

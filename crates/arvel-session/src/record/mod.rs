@@ -8,7 +8,7 @@ mod random;
 mod seal;
 mod token;
 
-pub(crate) use body::{Body, BodyWriter, Earlier, Entry, Meta};
+pub(crate) use body::{Body, BodyWriter, Earlier, Entry, Meta, RawEntry};
 pub use format::{Kind, Record, Revision};
 pub(crate) use id::Id;
 pub use id::Key;

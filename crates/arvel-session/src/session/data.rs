@@ -76,11 +76,6 @@ impl SessionData {
         session
     }
 
-    /// Whether nobody has looked at the session, there was none to begin with, and nobody can look at it any more.
-    pub(crate) fn is_untouched(&self) -> bool {
-        !self.is_shared() && self.state().is_empty()
-    }
-
     /// The state, for the middleware: not an access of the handler's.
     pub(crate) fn state(&self) -> MutexGuard<'_, Slot> {
         // The state is whole between any two statements that can panic, so a poisoned lock is as good as any.
@@ -273,14 +268,7 @@ impl SessionData {
     /// [`ErrorKind::Type`](crate::ErrorKind::Type) when the value is not an `i64`;
     /// [`ErrorKind::Value`](crate::ErrorKind::Value) when the sum is none. Nothing is changed.
     pub fn increment(&self, key: impl KeyName, amount: i64) -> Result<i64> {
-        let name = key.name();
-        let mut state = self.access();
-        let sum = super::journal::add(name, state.draft.data(name), amount)?;
-        state.change(Op::Add {
-            key: name.into(),
-            amount,
-        })?;
-        Ok(sum)
+        self.access().add(key.name().into(), amount)
     }
 
     /// Subtracts from a whole number, as [`increment`](Self::increment) adds.

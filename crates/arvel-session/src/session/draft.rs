@@ -11,7 +11,7 @@ use super::{
 use crate::{
     Result,
     lifecycle::rule,
-    record::{Body, BodyWriter, Entry, Meta, Revision},
+    record::{Body, BodyWriter, Entry, Meta, RawEntry, Revision},
 };
 
 /// The flash entries that a request saw, by key and birth: what its ageing consumes, and nothing else.
@@ -79,8 +79,7 @@ impl Draft {
                 self.set(key, &list);
             }
             Op::Add { key, amount } => {
-                let sum = super::journal::add(key, self.data(key), *amount)?;
-                self.set(key, &itoa::Buffer::new().format(sum).into());
+                self.add(key, *amount)?;
             }
             Op::Update { key, change } => {
                 let value = change(self.data(key))?;
@@ -92,6 +91,13 @@ impl Draft {
             Op::Seed(seed) => self.seed = Some(*seed),
         }
         Ok(())
+    }
+
+    /// Adds to a number, and answers the sum; on an error nothing has changed.
+    pub(crate) fn add(&mut self, key: &Arc<str>, amount: i64) -> Result<i64> {
+        let sum = super::journal::add(key, self.data(key), amount)?;
+        self.set(key, &itoa::Buffer::new().format(sum).into());
+        Ok(sum)
     }
 
     fn set(&mut self, key: &Arc<str>, value: &Json) {
@@ -116,10 +122,10 @@ impl Draft {
 
     /// Keeps a flash for one more request, unless a newer one of the same key is there.
     fn keep(&mut self, key: &Arc<str>, value: &Json) {
-        let set_here = matches!(find(&self.flash, key), Some(Flash::Set(_)));
+        let set_here = matches!(find(&self.flash, key.as_bytes()), Some(Flash::Set(_)));
         let set_elsewhere = self
             .base_flash()
-            .any(|entry| entry.key == &**key && !self.has_seen(&entry));
+            .any(|entry| entry.key == &**key && !self.has_seen(entry.key.as_bytes(), entry.birth));
         if !set_here && !set_elsewhere {
             self.set_flash(key, Flash::Kept(value.clone()));
         }
@@ -135,18 +141,14 @@ impl Draft {
         base.into_iter().flat_map(Body::flash)
     }
 
-    fn has_seen(&self, flash: &Entry<'_>) -> bool {
-        self.seen
-            .iter()
-            .flat_map(|seen| seen.iter())
-            .any(|(key, birth)| {
-                **key == *flash.key && (Some(*birth) == flash.birth || !rule!(Birth))
-            })
+    fn has_seen(&self, key: &[u8], birth: Option<Revision>) -> bool {
+        let mut seen = self.seen.iter().flat_map(|seen| seen.iter());
+        seen.any(|(name, born)| name.as_bytes() == key && (Some(*born) == birth || !rule!(Birth)))
     }
 
     /// A key's stored value, readable flash aside.
     pub(crate) fn data(&self, key: &str) -> Option<&[u8]> {
-        if let Some(changed) = find(&self.data, key) {
+        if let Some(changed) = find(&self.data, key.as_bytes()) {
             return changed.as_ref().map(|json| json.as_bytes());
         }
         self.base.as_ref().filter(|_| !self.flushed)?.get(key)
@@ -156,7 +158,9 @@ impl Draft {
     pub(crate) fn all_data(&self) -> impl Iterator<Item = (&str, &[u8])> {
         let unchanged = self
             .base_data()
-            .filter(|entry| self.data.is_empty() || find(&self.data, entry.key).is_none())
+            .filter(|entry| {
+                self.data.is_empty() || find(&self.data, entry.key.as_bytes()).is_none()
+            })
             .map(|entry| (entry.key, entry.value));
         unchanged.chain(self.changed_data())
     }
@@ -177,7 +181,8 @@ impl Draft {
 
     /// Whether ageing has anything to consume in the base.
     pub(crate) fn has_flash_to_age(&self) -> bool {
-        self.base_flash().any(|entry| self.has_seen(&entry))
+        self.base_flash()
+            .any(|entry| self.has_seen(entry.key.as_bytes(), entry.birth))
     }
 
     /// Whether there is anything to keep of a session that does not exist yet.
@@ -205,11 +210,11 @@ impl Draft {
     }
 
     /// Whether an entry of the base is stored again as it is.
-    fn stays(&self, entry: &Entry<'_>, age: bool) -> bool {
+    fn stays(&self, entry: &RawEntry<'_>, age: bool) -> bool {
         match entry.birth {
             None => self.data.is_empty() || find(&self.data, entry.key).is_none(),
             Some(_) => {
-                let aged = age && self.has_seen(entry);
+                let aged = age && self.has_seen(entry.key, entry.birth);
                 !aged && find(&self.flash, entry.key).is_none()
             }
         }
@@ -251,9 +256,9 @@ impl Draft {
     }
 }
 
-fn find<'a, V>(sorted: &'a [(Arc<str>, V)], key: &str) -> Option<&'a V> {
+fn find<'a, V>(sorted: &'a [(Arc<str>, V)], key: &[u8]) -> Option<&'a V> {
     let at = sorted
-        .binary_search_by(|(name, _)| (**name).cmp(key))
+        .binary_search_by(|(name, _)| name.as_bytes().cmp(key))
         .ok()?;
     Some(&sorted[at].1)
 }

@@ -8,20 +8,20 @@ use std::{
 use super::state::State;
 
 /// A state that is there when somebody changes it. A visitor without a session, on a page that does not ask for one, needs
-/// none at all.
+/// none at all. Boxed, so that it is not moved about.
 #[derive(Default)]
-pub(crate) struct Slot(Option<State>);
+pub(crate) struct Slot(Option<Box<State>>);
 
 impl Slot {
     /// Whether nobody has put anything there, so that all is as in the beginning.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_none()
     }
 }
 
 impl From<State> for Slot {
     fn from(state: State) -> Self {
-        Self(Some(state))
+        Self(Some(Box::new(state)))
     }
 }
 
@@ -30,7 +30,7 @@ impl Deref for Slot {
 
     fn deref(&self) -> &State {
         static EMPTY: LazyLock<State> = LazyLock::new(State::default);
-        self.0.as_ref().unwrap_or_else(|| &EMPTY)
+        self.0.as_deref().unwrap_or_else(|| &EMPTY)
     }
 }
 

@@ -55,7 +55,7 @@ pub(crate) enum Phase {
 /// Everything behind the handle's lock.
 #[derive(Clone, Default)]
 pub(crate) struct State {
-    /// Where the readable flash stands: the record as it was at open.
+    /// Where the readable flash stands, if there is any: the record as it was at open.
     opened: Option<Body>,
     /// Readable flash that was forgotten or flushed.
     gone: Gone,
@@ -99,14 +99,16 @@ impl State {
     /// Begins with what was loaded.
     pub(crate) fn open(&mut self, opened: &mut Opened) {
         if let Origin::Live(live) = &opened.origin {
-            self.begin(live.body.clone());
+            self.seen = seen(&live.body);
+            self.opened = self.seen.is_some().then(|| live.body.clone());
+            self.draft = Draft::new(Some(live.body.clone()), self.seen.clone());
         }
         self.origin = take(&mut opened.origin);
         self.chains = take(&mut opened.chains);
         self.opened_at = opened.at;
     }
 
-    /// Shows this body, and goes on from it.
+    /// Shows this body, and goes on from it: a fake's, which has no origin.
     pub(super) fn begin(&mut self, body: Body) {
         self.seen = seen(&body);
         self.draft = Draft::new(Some(body.clone()), self.seen.clone());
@@ -118,6 +120,13 @@ impl State {
         self.draft.apply(&op)?;
         self.journal.push(op);
         Ok(())
+    }
+
+    /// Adds to a number, and answers the sum; on an error nothing has changed.
+    pub(crate) fn add(&mut self, key: Arc<str>, amount: i64) -> Result<i64> {
+        let sum = self.draft.add(&key, amount)?;
+        self.journal.push(Op::Add { key, amount });
+        Ok(sum)
     }
 
     /// Applies an operation that cannot fail.

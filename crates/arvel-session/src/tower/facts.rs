@@ -8,7 +8,10 @@ use http::{
 };
 
 use super::layer::Shared;
-use crate::store::Columns;
+use crate::{
+    lifecycle::{Opened, Origin},
+    store::Columns,
+};
 
 /// The header fields of Fetch Metadata that tell a page from what is fetched for one.
 const MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
@@ -25,25 +28,23 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// Only what a session that exists can be about is looked for.
-    pub(super) fn of<B>(shared: &Shared, request: &mut Request<B>, live: bool) -> Self {
+    /// Only what the session that was opened can be about is looked for.
+    pub(super) fn of<B>(shared: &Shared, request: &mut Request<B>, opened: &Opened) -> Self {
         let is_head = *request.method() == Method::HEAD;
-        if !live {
-            return Self {
-                is_head,
-                navigation: true,
-                unseen: is_head,
-            };
+        let mut facts = Self {
+            is_head,
+            navigation: false,
+            unseen: is_head,
+        };
+        let Origin::Live(live) = &opened.origin else {
+            return facts;
+        };
+        if shared.engine.cx.is_due(live, opened.at, true) {
+            let mode = request.headers().get(&MODE);
+            facts.navigation = is_navigation(mode.map(HeaderValue::as_bytes));
         }
-        let headers = request.headers();
-        let facts = Self::new(
-            request.method().as_str(),
-            headers.get(&MODE).map(HeaderValue::as_bytes),
-            headers.get_all(&PURPOSE).iter().map(HeaderValue::as_bytes),
-        );
-        let keeps = shared.hooks.keep_flash.as_ref();
-        if !facts.unseen && keeps.is_some_and(|keeps| show(request, |head| keeps(head))) {
-            return facts.keep_flash();
+        if live.body.has_flash() && !is_head {
+            facts.unseen = keeps_flash(shared, request);
         }
         facts
     }
@@ -58,7 +59,7 @@ impl Facts {
         let is_head = method == "HEAD";
         Self {
             is_head,
-            navigation: fetch_mode.is_none_or(|mode| mode.eq_ignore_ascii_case(b"navigate")),
+            navigation: is_navigation(fetch_mode),
             unseen: is_head || (method == "GET" && is_prefetch(purposes)),
         }
     }
@@ -77,6 +78,22 @@ impl Facts {
         let bodyless = [StatusCode::NOT_MODIFIED, StatusCode::SWITCHING_PROTOCOLS];
         !self.unseen && !bodyless.iter().any(|none| none.as_u16() == status)
     }
+}
+
+/// Browsers that do not say are going to a page.
+fn is_navigation(fetch_mode: Option<&[u8]>) -> bool {
+    fetch_mode.is_none_or(|mode| mode.eq_ignore_ascii_case(b"navigate"))
+}
+
+/// Whether the request sees flash data and does not use it up.
+fn keeps_flash<B>(shared: &Shared, request: &mut Request<B>) -> bool {
+    let purposes = request.headers().get_all(&PURPOSE).into_iter();
+    let purposes = purposes.map(HeaderValue::as_bytes);
+    if *request.method() == Method::GET && is_prefetch(purposes) {
+        return true;
+    }
+    let keeps = shared.hooks.keep_flash.as_ref();
+    keeps.is_some_and(|keeps| show(request, |head| keeps(head)))
 }
 
 /// `Sec-Purpose` is a list whose items may have parameters: `prefetch;prerender`.

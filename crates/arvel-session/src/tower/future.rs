@@ -20,8 +20,8 @@ use super::{
 };
 use crate::{
     Error, Result, SessionData,
-    engine::{CommitRun, Run},
-    lifecycle::{CookieChange, Moment, Open, Opened, Origin},
+    engine::{CommitRun, Pass, Run},
+    lifecycle::{CookieChange, Moment, Open, Opened},
     observe,
     session::State,
 };
@@ -128,8 +128,7 @@ impl<S: Service<Request<B>>, B, R> ResponseFuture<S, B, R> {
         mut request: Request<B>,
         inner: &mut S,
     ) -> Self {
-        let live = matches!(opened.origin, Origin::Live(_));
-        let facts = Facts::of(&shared, &mut request, live);
+        let facts = Facts::of(&shared, &mut request, opened);
         let session = SessionData::open(opened, shared.home.clone());
         if shared.engine.cx.capabilities.columns {
             session.state().columns = columns(&shared, &mut request);
@@ -162,11 +161,14 @@ impl<S: Service<Request<B>>, B> Opening<S, B> {
 }
 
 impl Exit {
-    fn commit<R>(&self, session: SessionData, response: &Response<R>) -> CommitRun {
-        let moment = Moment::Head {
+    fn moment<R>(&self, response: &Response<R>) -> Moment {
+        Moment::Head {
             age: self.facts.ages(response.status().as_u16()),
             navigation: self.facts.navigation,
-        };
+        }
+    }
+
+    fn commit(&self, session: SessionData, moment: Moment) -> CommitRun {
         CommitRun::new(self.shared.engine.clone(), session, moment)
     }
 
@@ -186,22 +188,28 @@ impl Exit {
     fn finish<R: Body<Data = Bytes>>(
         &self,
         session: SessionData,
-        mut response: Response<R>,
+        response: Response<R>,
         committed: Result<CookieChange>,
+    ) -> Response<SessionBody<R>> {
+        let (read, settled) = settled(&mut session.state(), committed);
+        match settled {
+            Ok(change) => self.conclude(session, response, &change, read),
+            Err((error, before)) => head::failure(Some(&self.shared), error, &before),
+        }
+    }
+
+    /// The response of a session that has nothing to commit, or has committed it.
+    fn conclude<R: Body<Data = Bytes>>(
+        &self,
+        session: SessionData,
+        mut response: Response<R>,
+        change: &CookieChange,
+        read: bool,
     ) -> Response<SessionBody<R>> {
         // We hold one; whoever else does may still read and write.
         let shared = session.is_shared();
-        let (read, settled) = settled(&mut session.state(), committed);
-        let change = match settled {
-            Ok(change) => change,
-            Err((error, before)) => return head::failure(Some(&self.shared), error, &before),
-        };
-        head::finish(
-            response.headers_mut(),
-            &self.shared,
-            &change,
-            read || shared,
-        );
+        let read = read || shared;
+        head::finish(response.headers_mut(), &self.shared, change, read);
         response.map(|body| {
             if shared && !self.facts.is_head && !body.is_end_stream() {
                 SessionBody::watched(body, self.shared.engine.clone(), session)
@@ -254,10 +262,18 @@ where
                     let Some(Visit { exit, session }) = visit.take() else {
                         return Poll::Pending;
                     };
-                    if session.is_untouched() {
-                        return Poll::Ready(Ok(response.map(SessionBody::plain)));
+                    let moment = exit.moment(&response);
+                    match exit.shared.engine.pass(&session, moment) {
+                        Pass::Untouched => {
+                            return Poll::Ready(Ok(response.map(SessionBody::plain)));
+                        }
+                        Pass::Clean { change, read } => {
+                            let response = exit.conclude(session, response, &change, read);
+                            return Poll::Ready(Ok(response));
+                        }
+                        Pass::Changed => {}
                     }
-                    let mut commit = exit.commit(session, &response);
+                    let mut commit = exit.commit(session, moment);
                     match exit.poll_commit(&mut commit, cx) {
                         Poll::Ready((session, committed)) => {
                             return Poll::Ready(Ok(exit.finish(session, response, committed)));

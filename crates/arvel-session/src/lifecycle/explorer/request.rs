@@ -345,7 +345,12 @@ impl Request {
     }
 
     /// As the engine does at the end of a commit.
-    fn committed(&mut self, cx: &Context, result: Result<Committed>, commit: Box<Commit>) -> Halt {
+    fn committed(
+        &mut self,
+        cx: &Context,
+        result: Result<Committed>,
+        mut commit: Box<Commit>,
+    ) -> Halt {
         self.has_turn = false;
         let moment = self.moment();
         let before = std::mem::take(&mut self.state.cookie);
@@ -358,7 +363,7 @@ impl Request {
             }
             Err(error) => {
                 if moment == Moment::Save {
-                    restore(&mut self.state, commit.into_work());
+                    restore(&mut self.state, commit.take_work());
                 }
                 Err(error)
             }
