@@ -22,6 +22,9 @@ use crate::{
 /// How many records one call removes: few enough that nobody waits for it.
 const BATCH: usize = 500;
 
+/// The same for a store in this process, which has its thread to itself meanwhile.
+const BATCH_IN_PROCESS: usize = 10;
+
 /// How long one call may take. Looking through a large folder takes longer than a visitor may wait, and nobody waits.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -125,10 +128,15 @@ impl Job {
 
     async fn sweep(&self) -> Result<usize> {
         let capabilities = self.store.capabilities();
+        let most = if capabilities.is_in_process() {
+            BATCH_IN_PROCESS
+        } else {
+            BATCH
+        };
         let patience = self.timeout.max(PATIENCE);
         let mut removed = 0;
         loop {
-            let batch = timeout(patience, self.store.sweep(self.clock.now(), BATCH)).await;
+            let batch = timeout(patience, self.store.sweep(self.clock.now(), most)).await;
             let batch = batch.map_err(|_| {
                 Error::new(
                     ErrorKind::Timeout,
@@ -139,7 +147,7 @@ impl Job {
                 )
             })??;
             removed += batch;
-            if batch < BATCH {
+            if batch < most {
                 observe::swept(capabilities.name, removed);
                 return Ok(removed);
             }

@@ -50,7 +50,6 @@ impl Engine {
         let capabilities = store.capabilities();
         let previous = settings.previous_keys.iter().map(Secret::as_bytes);
         let secret = settings.secret_key()?.as_bytes();
-        let in_this_process = !capabilities.shared && !capabilities.persistent;
         Ok(Self {
             store,
             cx: Context {
@@ -61,7 +60,7 @@ impl Engine {
                     lifetime: settings.lifetime,
                     absolute_lifetime: settings.absolute_lifetime,
                     expire_on_close: settings.expire_on_close,
-                    seal: settings.encrypt && !in_this_process,
+                    seal: settings.encrypt && !capabilities.is_in_process(),
                     grace: GRACE.max(settings.timeout * 2),
                 },
             },

@@ -179,11 +179,12 @@ impl SessionStore for MemoryStore {
                 break;
             }
             let index = self.next.fetch_add(1, Ordering::Relaxed) % SHARDS;
-            self.shard(index).retain(|_, record| {
-                let keep = removed == max || !record.is_expired(now);
-                removed += usize::from(!keep);
-                keep
-            });
+            let mut shard = self.shard(index);
+            let expired = shard.extract_if(|_, record| record.is_expired(now));
+            let expired: Vec<(_, Record)> = expired.take(max - removed).collect();
+            // Whoever waits for the shard does not wait for the allocator too.
+            drop(shard);
+            removed += expired.len();
         }
         Reply::ready(Ok(removed))
     }

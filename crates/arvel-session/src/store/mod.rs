@@ -129,6 +129,11 @@ pub struct Capabilities {
 }
 
 impl Capabilities {
+    /// Whether the records are this process's own, and end with it.
+    pub(crate) const fn is_in_process(&self) -> bool {
+        !self.shared && !self.persistent
+    }
+
     /// The usual: server side, shared, persistent, with an atomic replace and a sweep, up to 16 MiB a record.
     pub const fn new(name: &'static str) -> Self {
         Self {
