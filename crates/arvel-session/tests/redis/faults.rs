@@ -180,10 +180,11 @@ async fn a_peer_that_vanished_is_replaced_by_one_that_answers() {
         }
     });
     let store = store(&format!("redis://127.0.0.1:{port}"));
-    for _ in 0..2 {
+    // A session's commands stay on one connection: these two have one each.
+    for tag in 0..2 {
         let lost = within(
             Duration::from_millis(300),
-            store.load(At::Key(&fresh_key(0))),
+            store.load(At::Key(&fresh_key(tag))),
         )
         .await;
         assert_eq!(lost.unwrap_err().kind(), ErrorKind::Timeout);

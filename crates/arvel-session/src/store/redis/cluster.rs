@@ -13,13 +13,14 @@ use std::{
     time::Duration,
 };
 
-use redis::{Cmd, ErrorKind, RedisError, RedisResult, ServerErrorKind, Value};
+use redis::{ErrorKind, RedisError, RedisResult, ServerErrorKind, Value};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{
     connect::{Dialer, Route, unfit},
     link::Node,
     url::Address,
+    wire::Command,
 };
 
 const SLOTS: u16 = 16384;
@@ -62,15 +63,16 @@ impl Cluster {
     }
 
     /// Sends a command to the node that serves `slot`, wherever that has gone.
-    pub(super) async fn send(&self, slot: u16, command: &Cmd) -> RedisResult<Value> {
+    pub(super) async fn send(&self, slot: u16, command: &Command) -> RedisResult<Value> {
         let mut node = self.owner(slot).await?;
+        let turn = usize::from(slot);
         let mut asking = false;
         let mut failure = unfit("the cluster redirects in circles");
         for _ in 0..REDIRECTIONS {
             let answer = if asking {
-                node.send_asking(command).await
+                node.send_asking(turn, command).await
             } else {
-                node.send(command).await
+                node.send(turn, command).await
             };
             failure = match answer {
                 Ok(value) => return Ok(value),
@@ -154,14 +156,14 @@ impl Cluster {
     }
 
     async fn ask_for_slots(&self) -> RedisResult<Vec<Range>> {
-        let mut question = redis::cmd("CLUSTER");
+        let mut question = Command::new("CLUSTER", 0);
         question.arg("SLOTS");
         let candidates = self.candidates();
         let start = self.turn.fetch_add(1, Ordering::Relaxed);
         let mut failure = unfit("no node of the cluster is known");
         for turn in 0..candidates.len() {
             let (address, node) = &candidates[(start + turn) % candidates.len()];
-            failure = match timeout(SLOTS_ANSWER, node.send(&question)).await {
+            failure = match timeout(SLOTS_ANSWER, node.send(turn, &question)).await {
                 Ok(Ok(answer)) => match read_slots(&answer, address) {
                     Some(ranges) if !ranges.is_empty() => return Ok(ranges),
                     _ => unfit("a node of the cluster does not know who serves what"),

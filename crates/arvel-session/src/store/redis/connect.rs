@@ -9,10 +9,7 @@ use std::{
     time::Duration,
 };
 
-use redis::{
-    AsyncConnectionConfig, ErrorKind, RedisConnectionInfo, RedisError, RedisResult, Value,
-    aio::MultiplexedConnection,
-};
+use redis::{ErrorKind, RedisConnectionInfo, RedisError, RedisResult, Value};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -24,15 +21,13 @@ use tokio_rustls::{
     rustls::{ClientConfig, RootCertStore, crypto::ring, pki_types::ServerName},
 };
 
-use super::{link::Live, url::Address};
+use super::{link::Live, url::Address, wire::Command};
 use crate::{Error, ErrorKind as Kind, Result};
 
 /// The longest that a server may take to accept a connection and to greet.
 const GREETING: Duration = Duration::from_secs(2);
 /// The longest that one Sentinel may take before the next is asked: a dead one must not use up the caller's deadline.
 const SENTINEL_ANSWER: Duration = Duration::from_millis(500);
-/// How many commands may wait to be written before callers queue.
-const QUEUE: usize = 1024;
 
 /// All that is the same for every server: how to log in, and TLS.
 pub(super) struct Dialer {
@@ -68,7 +63,7 @@ impl Dialer {
             } => {
                 let address = self.find_master(sentinels, master, first).await?;
                 let live = self.greet(&address, &self.login).await?;
-                match timeout(GREETING, live.send(&redis::cmd("ROLE"))).await {
+                match timeout(GREETING, live.send(&[&Command::new("ROLE", 0)])).await {
                     Ok(Ok(Value::Array(role))) if is_text(role.first(), b"master") => Ok(live),
                     Ok(Ok(_)) => Err(unfit("the server that the Sentinel named is not a master")),
                     Ok(Err(error)) => Err(error),
@@ -102,20 +97,20 @@ impl Dialer {
 
     /// Asks one Sentinel, without a password first: they seldom have one, and refuse one that they do not need.
     async fn ask(&self, sentinel: &Address, master: &str) -> RedisResult<Address> {
-        let mut question = redis::cmd("SENTINEL");
+        let mut question = Command::new("SENTINEL", 64);
         question.arg("get-master-addr-by-name").arg(master);
         let anonymous = RedisConnectionInfo::default();
         let mut answer = self
             .greet(sentinel, &anonymous)
             .await?
-            .send(&question)
+            .send(&[&question])
             .await;
         if answer
             .as_ref()
             .is_err_and(|error| error.code() == Some("NOAUTH"))
         {
             let login = self.login.clone().set_db(0);
-            answer = self.greet(sentinel, &login).await?.send(&question).await;
+            answer = self.greet(sentinel, &login).await?.send(&[&question]).await;
         }
         read_address(answer?).ok_or_else(|| {
             let kind = ErrorKind::MasterNameNotFoundBySentinel;
@@ -124,18 +119,13 @@ impl Dialer {
     }
 
     async fn greet(&self, address: &Address, login: &RedisConnectionInfo) -> RedisResult<Live> {
-        let config = AsyncConnectionConfig::new()
-            // The caller's deadline is enough: a second timer for each command would be a good part of its cost.
-            .set_response_timeout(None)
-            .set_pipeline_buffer_size(QUEUE);
         let greeting = async {
-            let stream = self.open(address).await?;
-            MultiplexedConnection::new_with_config(login, stream, config).await
+            let live = Live::new(self.open(address).await?);
+            log_in(&live, login).await?;
+            Ok(live)
         };
-        match timeout(GREETING, greeting).await {
-            Ok(greeted) => greeted.map(|(connection, driver)| Live::new(connection, driver)),
-            Err(_) => Err(io::Error::from(io::ErrorKind::TimedOut).into()),
-        }
+        let greeted = timeout(GREETING, greeting).await;
+        greeted.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
     }
 
     async fn open(&self, address: &Address) -> io::Result<Box<dyn Stream>> {
@@ -157,6 +147,36 @@ impl Dialer {
         let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
         Ok(Box::new(tls.connect(name, stream).await?))
     }
+}
+
+/// In one round trip. A server that is too old for the client's name need not know it.
+async fn log_in(live: &Live, login: &RedisConnectionInfo) -> RedisResult<()> {
+    let mut greeting = Vec::new();
+    if let Some(password) = login.password() {
+        let mut auth = Command::new("AUTH", password.len());
+        if let Some(user) = login.username() {
+            auth.arg(user);
+        }
+        auth.arg(password);
+        greeting.push(auth);
+    }
+    if login.db() != 0 {
+        let mut select = Command::new("SELECT", 0);
+        select.arg(login.db().to_string());
+        greeting.push(select);
+    }
+    let must_succeed = greeting.len();
+    for (what, value) in [("LIB-NAME", login.lib_name()), ("LIB-VER", login.lib_ver())] {
+        let mut info = Command::new("CLIENT", 0);
+        info.arg("SETINFO").arg(what).arg(value.unwrap_or_default());
+        greeting.push(info);
+    }
+    let answers = live.send_all(&greeting).await.into_iter().enumerate();
+    let mut failures = answers.filter_map(|(number, answer)| {
+        let error = answer.err()?;
+        (number < must_succeed || error.is_io_error()).then_some(error)
+    });
+    failures.next().map_or(Ok(()), Err)
 }
 
 /// TLS with the platform's roots (or those of `SSL_CERT_FILE`) and ring, whatever the process's default provider is.

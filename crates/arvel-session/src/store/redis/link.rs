@@ -1,18 +1,16 @@
 //! A connection that replaces itself when it is lost, and resends nothing.
 
 use std::{
-    future::Future,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
-use redis::{
-    Cmd, Pipeline, RedisError, RedisResult, ServerErrorKind, Value, aio::MultiplexedConnection,
-};
+use redis::{RedisError, RedisResult, ServerErrorKind, Value};
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     runtime::Handle,
     sync::{Notify, watch},
     task::{AbortHandle, JoinHandle},
@@ -22,6 +20,8 @@ use tokio::{
 use super::{
     connect::{Dialer, Route, unfit},
     gather::after_others,
+    pipe::{self, Pipe},
+    wire::Command,
 };
 
 /// A call that was given up after this long without an answer makes us take a new connection, since the server may be
@@ -36,7 +36,6 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// One server, through a few connections in turn.
 pub(super) struct Node {
     links: [Link; Node::LINKS],
-    next: AtomicUsize,
 }
 
 impl Node {
@@ -52,13 +51,12 @@ impl Node {
                 route: Arc::clone(&route),
                 keeper: Mutex::new(None),
             }),
-            next: AtomicUsize::new(0),
         }
     }
 
-    /// A connection: the next in turn, or another that is up while that one is being replaced.
-    async fn live(&self) -> RedisResult<Live> {
-        let turn = self.next.fetch_add(1, Ordering::Relaxed);
+    /// The connection for this number, the same for a session's commands, so that they stay in their order; or another
+    /// that is up while that one is being replaced.
+    async fn live(&self, turn: usize) -> RedisResult<Live> {
         for link in self
             .links
             .iter()
@@ -74,15 +72,14 @@ impl Node {
     }
 
     /// Sends a command once.
-    pub(super) async fn send(&self, command: &Cmd) -> RedisResult<Value> {
-        self.live().await?.send(command).await
+    pub(super) async fn send(&self, turn: usize, command: &Command) -> RedisResult<Value> {
+        self.live(turn).await?.send(&[command]).await
     }
 
     /// Sends a command once, for a key that is on its way to this node of a cluster.
-    pub(super) async fn send_asking(&self, command: &Cmd) -> RedisResult<Value> {
-        let mut pipeline = Pipeline::with_capacity(2);
-        pipeline.cmd("ASKING").add_command(command.clone());
-        self.live().await?.send_last(&pipeline).await
+    pub(super) async fn send_asking(&self, turn: usize, command: &Command) -> RedisResult<Value> {
+        let asking = Command::new("ASKING", 0);
+        self.live(turn).await?.send(&[&asking, command]).await
     }
 }
 
@@ -213,7 +210,7 @@ async fn keep(
 pub(super) struct Live(Arc<Connection>);
 
 struct Connection {
-    client: MultiplexedConnection,
+    pipe: Pipe,
     driver: AbortHandle,
     given_up: AtomicBool,
     /// The driver has ended, or someone has given up.
@@ -233,38 +230,36 @@ impl Connection {
 }
 
 impl Live {
-    pub(super) fn new(
-        client: MultiplexedConnection,
-        driver: impl Future<Output = ()> + Send + 'static,
-    ) -> Self {
+    /// A connection over this stream, on which nothing has been said yet.
+    pub(super) fn new(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Self {
+        let (pipe, carrier) = pipe::over(stream);
         let over = Arc::new(Notify::new());
         let ended = Arc::clone(&over);
         let driver = tokio::spawn(async move {
-            after_others(driver).await;
+            after_others(carrier).await;
             ended.notify_one();
         });
         Self(Arc::new(Connection {
-            client,
+            pipe,
             driver: driver.abort_handle(),
             given_up: AtomicBool::new(false),
             over,
         }))
     }
 
-    /// Sends a command once. An error of the server's is an `Err`.
-    pub(super) async fn send(&self, command: &Cmd) -> RedisResult<Value> {
-        let mut client = self.0.client.clone();
+    /// Sends commands once, with nothing in between, and returns the answer to the last. An error of the server's is an
+    /// `Err`.
+    pub(super) async fn send(&self, commands: &[&Command]) -> RedisResult<Value> {
         let doubt = Doubt::new(&self.0);
-        let answer = client.send_packed_command(command).await;
+        let answer = self.0.pipe.send(commands).await;
         doubt.settle(answer)
     }
 
-    /// Sends a pipeline of two commands once, and returns the answer to the second.
-    async fn send_last(&self, pipeline: &Pipeline) -> RedisResult<Value> {
-        let mut client = self.0.client.clone();
-        let doubt = Doubt::new(&self.0);
-        let answers = client.send_packed_commands(pipeline, 1, 1).await;
-        doubt.settle(answers.map(|mut answers| answers.pop().unwrap_or_default()))
+    /// Sends commands once, with nothing in between.
+    pub(super) async fn send_all(&self, commands: &[Command]) -> Vec<RedisResult<Value>> {
+        let answers = self.0.pipe.send_all(commands).await;
+        let checked = |answer: RedisResult<Value>| answer.and_then(Value::extract_error);
+        answers.into_iter().map(checked).collect()
     }
 }
 

@@ -1,16 +1,18 @@
 //! Sessions in Redis or Valkey: one server, Sentinel, or Cluster.
 //!
 //! A record is one string under `{prefix}{tag}hash`, the tag in braces, so that a cluster keeps both keys of a replace on
-//! one node. It expires by itself. redis-rs speaks the protocol and multiplexes; connecting, finding the right server and
-//! replacing a lost connection are ours (`connect.rs`, `link.rs`, `cluster.rs`), since no answer may ever be asked for
-//! twice and the TLS provider is not left to the process.
+//! one node. It expires by itself. Speaking the protocol (`wire.rs`, `pipe.rs`) is ours for its cost; connecting, finding
+//! the right server and replacing a lost connection (`connect.rs`, `link.rs`, `cluster.rs`), since no answer may ever be
+//! asked for twice and the TLS provider is not left to the process.
 
 mod cluster;
 mod connect;
 mod gather;
 mod link;
+mod pipe;
 mod script;
 mod url;
+mod wire;
 
 use std::{
     fmt,
@@ -18,14 +20,15 @@ use std::{
 };
 
 use bytes::Bytes;
-use redis::{Cmd, RedisError, RedisResult, ServerErrorKind, Value};
+use redis::{RedisError, RedisResult, ServerErrorKind, Value};
 
 use self::{
     cluster::Cluster,
     connect::{Dialer, Route},
     link::Node,
-    script::Script,
+    script::Call,
     url::{Settings, Topology},
+    wire::Command,
 };
 use super::{At, Capabilities, Expect, Key, Record, Reply, Revision, Saved, SessionStore, Write};
 use crate::{Error, ErrorKind, Result, Time};
@@ -127,11 +130,11 @@ impl RedisStore {
     fn insert(&self, key: &Key, write: &Write) -> Reply<Saved> {
         let servers = Arc::clone(&self.servers);
         let (tag, name) = (key.tag(), self.name(key));
-        let mut command = Cmd::with_capacity(6, write.record.encoded_len() + name.len() + 32);
-        command.arg("SET").arg(&name).arg(write.record.encode());
+        let mut command = Command::new("SET", write.record.encoded_len() + name.len());
+        command.arg(&name).arg(write.record.encode());
         command
             .arg("PX")
-            .arg(time_to_live(write.record.expires, write.now))
+            .number(time_to_live(write.record.expires, write.now))
             .arg("NX");
         Reply::later(async move {
             match servers.send(tag, &command).await {
@@ -167,12 +170,12 @@ impl SessionStore for RedisStore {
             return self.insert(key, &write);
         };
         let name = self.name(key);
-        let size = name.len() + write.record.encoded_len() + 32;
-        let mut call = script::SAVE.by_hash(&[name.as_bytes()], size);
-        call.arg(&expected.as_u64().to_be_bytes());
-        add_record(&mut call, &write.record, write.now);
+        let size = name.len() + write.record.encoded_len();
+        let mut call = script::SAVE.call(&[&name], size);
+        call.command.arg(expected.as_u64().to_be_bytes());
+        add_record(&mut call.command, &write.record, write.now);
         let (servers, tag) = (Arc::clone(&self.servers), key.tag());
-        Reply::later(async move { saved(servers.run(tag, &script::SAVE, &call).await) })
+        Reply::later(async move { saved(servers.run(tag, &call).await) })
     }
 
     fn replace(
@@ -187,23 +190,24 @@ impl SessionStore for RedisStore {
             return Reply::ready(Err(error));
         }
         let names = [self.name(old), self.name(new)];
-        let size = 2 * names[0].len() + write.record.encoded_len() + marker.encoded_len() + 64;
-        let mut call = script::REPLACE.by_hash(&names.each_ref().map(|name| name.as_bytes()), size);
-        call.arg(&expect.as_u64().to_be_bytes());
-        add_record(&mut call, &marker, write.now);
-        add_record(&mut call, &write.record, write.now);
+        let size = 2 * names[0].len() + write.record.encoded_len() + marker.encoded_len();
+        let mut call = script::REPLACE.call(&names.each_ref().map(String::as_str), size);
+        call.command.arg(expect.as_u64().to_be_bytes());
+        add_record(&mut call.command, &marker, write.now);
+        add_record(&mut call.command, &write.record, write.now);
         let (servers, tag) = (Arc::clone(&self.servers), old.tag());
-        Reply::later(async move { saved(servers.run(tag, &script::REPLACE, &call).await) })
+        Reply::later(async move { saved(servers.run(tag, &call).await) })
     }
 
     fn touch(&self, key: &Key, expires: Time, now: Time) -> Reply<()> {
         let name = self.name(key);
-        let mut call = script::TOUCH.by_hash(&[name.as_bytes()], name.len() + 32);
-        call.arg(&expires.as_millis().to_be_bytes())
-            .arg(time_to_live(expires, now));
+        let mut call = script::TOUCH.call(&[&name], name.len());
+        call.command
+            .arg(expires.as_millis().to_be_bytes())
+            .number(time_to_live(expires, now));
         let (servers, tag) = (Arc::clone(&self.servers), key.tag());
         Reply::later(async move {
-            match servers.run(tag, &script::TOUCH, &call).await {
+            match servers.run(tag, &call).await {
                 Ok(_) => Ok(()),
                 Err(error) => Err(failed("redis: touch", error)),
             }
@@ -217,9 +221,9 @@ impl SessionStore for RedisStore {
 
 impl Servers {
     /// Sends a command for a key with this tag, once.
-    async fn send(&self, tag: [u8; 2], command: &Cmd) -> RedisResult<Value> {
+    async fn send(&self, tag: [u8; 2], command: &Command) -> RedisResult<Value> {
         match self {
-            Self::One(node) => node.send(command).await,
+            Self::One(node) => node.send(usize::from(tag[1]), command).await,
             Self::Many(cluster) => {
                 let slot = cluster::slot(&tag_digits(tag));
                 // In a box, so that the one server's future is not as large as the cluster's.
@@ -229,18 +233,18 @@ impl Servers {
     }
 
     /// Sends a script's call; once more, in full, if the answer is that the server does not know the script.
-    async fn run(&self, tag: [u8; 2], script: &Script, call: &Cmd) -> RedisResult<Value> {
-        match self.send(tag, call).await {
+    async fn run(&self, tag: [u8; 2], call: &Call<'_>) -> RedisResult<Value> {
+        match self.send(tag, &call.command).await {
             Err(error) if error.kind() == ServerErrorKind::NoScript.into() => {
-                self.send(tag, &script.in_full(call)).await
+                self.send(tag, &call.in_full()).await
             }
             answer => answer,
         }
     }
 
     async fn load(&self, tag: [u8; 2], name: &str) -> Result<Option<Record>> {
-        let mut command = Cmd::with_capacity(2, name.len() + 3);
-        command.arg("GET").arg(name);
+        let mut command = Command::new("GET", name.len());
+        command.arg(name);
         let found = self.send(tag, &command).await;
         read(found.map_err(|error| failed("redis: load", error))?)
     }
@@ -270,9 +274,9 @@ fn read(found: Value) -> Result<Option<Record>> {
     }
 }
 
-fn add_record(call: &mut Cmd, record: &Record, now: Time) {
+fn add_record(call: &mut Command, record: &Record, now: Time) {
     call.arg(record.encode())
-        .arg(time_to_live(record.expires, now));
+        .number(time_to_live(record.expires, now));
 }
 
 /// How long Redis keeps a record, in milliseconds: at least one, and less than makes it refuse the command.

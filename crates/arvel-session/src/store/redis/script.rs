@@ -2,8 +2,9 @@
 
 use std::sync::LazyLock;
 
-use redis::{Arg, Cmd};
 use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
+
+use super::wire::Command;
 
 /// Stores a record over the live one of an expected revision.
 pub(super) static SAVE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("save.lua")));
@@ -29,25 +30,35 @@ impl Script {
         }
     }
 
-    /// A call of it, with room for `keys`, and for `size` bytes of keys and arguments.
-    pub(super) fn by_hash(&self, keys: &[&[u8]], size: usize) -> Cmd {
-        let mut command = Cmd::with_capacity(10, size + 64);
-        command.arg("EVALSHA").arg(&self.hash).arg(keys.len());
+    /// A call of it, with room for so many bytes of keys and arguments.
+    pub(super) fn call(&self, keys: &[&str], size: usize) -> Call<'_> {
+        let mut command = Command::new("EVALSHA", size + self.hash.len());
+        command.arg(&self.hash);
+        let head = command.len();
+        command.number(keys.len() as u64);
         for key in keys {
             command.arg(key);
         }
-        command
-    }
-
-    /// The same call with the source in place of the hash, which the server then knows.
-    pub(super) fn in_full(&self, by_hash: &Cmd) -> Cmd {
-        let mut command = Cmd::new();
-        command.arg("EVAL").arg(self.source);
-        for argument in by_hash.args_iter().skip(2) {
-            if let Arg::Simple(argument) = argument {
-                command.arg(argument);
-            }
+        Call {
+            script: self,
+            command,
+            head,
         }
-        command
+    }
+}
+
+/// A call of a script.
+pub(super) struct Call<'a> {
+    script: &'a Script,
+    pub(super) command: Command,
+    /// How many bytes the command and the hash take.
+    head: usize,
+}
+
+impl Call<'_> {
+    /// The same call with the source in place of the hash, which the server then knows.
+    pub(super) fn in_full(&self) -> Command {
+        self.command
+            .with_head(self.head, &["EVAL", self.script.source])
     }
 }
