@@ -87,8 +87,9 @@ impl CommitRun {
         }
         state.committing = true;
         let now = self.engine.clock.now();
-        let work = Work::take(&mut state, cx, now, self.moment, session.is_shared());
+        let mut work = Work::take(&mut state, cx, now, self.moment, session.is_shared());
         drop(state);
+        work.hot = self.engine.is_hot(&work.origin);
         let mut commit = Commit::new(work);
         Poll::Ready(match first_steps(&self.engine, &mut commit, now) {
             Progress::Done(result) => Begun::Done(self.finish(session, &mut commit, result)),

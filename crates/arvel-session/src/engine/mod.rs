@@ -13,7 +13,7 @@ use run::{Progress, first_steps};
 use crate::{
     Clock, Result, Secret, Settings,
     clock::Monotonic,
-    lifecycle::{Ask, Context, Moment, Open, Opened, Rules},
+    lifecycle::{Ask, Context, Moment, Open, Opened, Origin, Rules},
     observe,
     record::Keyring,
     session::{Home, SessionData},
@@ -90,6 +90,14 @@ impl Engine {
                 Opening::Done(result)
             }
             Progress::Waiting(waiting) => Opening::Waiting(Run::new(self.clone(), open, waiting)),
+        }
+    }
+
+    /// Whether other commits of this session queue in this process.
+    fn is_hot(&self, origin: &Origin) -> bool {
+        match origin {
+            Origin::Live(live) => self.queues.is_hot(&live.key),
+            Origin::None | Origin::Marked => false,
         }
     }
 

@@ -50,7 +50,7 @@ pub(crate) struct Run<M> {
     /// Made when an answer keeps us waiting.
     deadline: Option<Pin<Box<Sleep>>>,
     turn: Option<Turn>,
-    /// What is being saved while this has the turn.
+    /// What is being saved while this has the turn, until it is left for the next one.
     saving: Option<Arc<Write>>,
     watch: observe::Watch,
 }
@@ -122,15 +122,15 @@ impl<M: Machine> Run<M> {
             Pending::Saved(reply) => Answer::Saved(ready!(Pin::new(reply).poll(task))),
             Pending::Touched(reply) => Answer::Touched(ready!(Pin::new(reply).poll(task))),
             Pending::Queued(entering) => {
-                let turn = self.turn.insert(ready!(entering.as_mut().poll(task)));
-                Answer::Queued(turn.take_left())
+                let turn = self.turn.insert(ready!(Pin::new(entering).poll(task)));
+                Answer::Queued(turn.found())
             }
             Pending::GiveWay(given) if !*given => {
                 *given = true;
                 task.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            Pending::GiveWay(_) => Answer::Queued(None),
+            Pending::GiveWay(_) => Answer::Queued(self.turn.as_mut().and_then(Turn::found)),
         })
     }
 
@@ -142,7 +142,7 @@ impl<M: Machine> Run<M> {
             .poll(task)
     }
 
-    /// Asks the store. A record that is stored while this has the turn is left for the next one, who need not load it.
+    /// Asks the store. What is saved while this has the turn is left for the next one.
     fn ask(&mut self, ask: Ask) -> Pending {
         self.saving = match (&ask, &self.turn) {
             (Ask::Save(key, _, write), Some(turn)) if turn.is_for(key) => {
@@ -153,10 +153,14 @@ impl<M: Machine> Run<M> {
         self.engine.ask(ask)
     }
 
-    fn note(&mut self, answer: &Answer) {
-        let saved = matches!(answer, Answer::Saved(Ok(Saved::Done)));
-        if let (Some(write), Some(turn), true) = (self.saving.take(), &mut self.turn, saved) {
-            turn.leave(write.record.clone());
+    /// Leaves what is being saved: at the latest when that is done, and as soon as it has been sent where the next save
+    /// cannot overtake it.
+    fn leave(&mut self, is_done: bool) {
+        if !is_done && !self.engine.cx.capabilities.in_order {
+            return;
+        }
+        if let (Some(write), Some(turn)) = (self.saving.take(), &mut self.turn) {
+            turn.leave(&write.record);
         }
     }
 
@@ -166,9 +170,10 @@ impl<M: Machine> Run<M> {
             return false;
         };
         let has_turn = self.turn.as_ref().is_some_and(|turn| turn.is_for(key));
-        if !has_turn {
+        match &self.turn {
+            Some(turn) if has_turn => turn.met_conflict(),
             // Never wait for one turn while holding another.
-            self.turn = None;
+            _ => self.turn = None,
         }
         has_turn
     }
@@ -176,6 +181,7 @@ impl<M: Machine> Run<M> {
     fn poll_steps(&mut self, task: &mut TaskContext<'_>) -> Poll<M::Output> {
         loop {
             let Poll::Ready(answer) = self.poll_answer(task) else {
+                self.leave(false);
                 ready!(self.poll_deadline(task));
                 let error = Error::new(
                     ErrorKind::Timeout,
@@ -186,7 +192,9 @@ impl<M: Machine> Run<M> {
                 );
                 return Poll::Ready(self.machine.give_up(&self.engine.cx, error));
             };
-            self.note(&answer);
+            if matches!(answer, Answer::Saved(Ok(Saved::Done))) {
+                self.leave(true);
+            }
             let now = self.engine.clock.now();
             self.pending = match self.machine.step(&self.engine.cx, now, Some(answer)) {
                 Step::Done(output) => return Poll::Ready(output),
@@ -206,5 +214,108 @@ impl<M: Machine> Future for Run<M> {
         let output = ready!(span.in_scope(|| run.poll_steps(task)));
         run.watch.end();
         Poll::Ready(output)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::atomic::{AtomicUsize, Ordering},
+        time::Duration,
+    };
+
+    use http::HeaderMap;
+
+    use super::*;
+    use crate::{
+        Result, Secret, SessionConfig, SessionManager, StartSession, Time,
+        store::{At, Capabilities, Expect, Key, MemoryStore, SessionStore},
+        visit::{Facts, Visits},
+    };
+
+    /// Executes at once what it is told, and answers later.
+    #[derive(Clone, Default)]
+    struct Late {
+        memory: Arc<MemoryStore>,
+        saves: Arc<AtomicUsize>,
+        under_way: Arc<AtomicUsize>,
+        most_under_way: Arc<AtomicUsize>,
+    }
+
+    impl SessionStore for Late {
+        fn capabilities(&self) -> Capabilities {
+            Capabilities {
+                in_order: true,
+                ..Capabilities::new("late")
+            }
+        }
+
+        fn load(&self, at: At<'_>) -> Reply<Option<Record>> {
+            self.memory.load(at)
+        }
+
+        fn save(&self, key: &Key, expect: Expect, write: Write) -> Reply<Saved> {
+            self.saves.fetch_add(1, Ordering::Relaxed);
+            let (store, answer) = (self.clone(), self.memory.save(key, expect, write));
+            Reply::later(async move {
+                let under_way = store.under_way.fetch_add(1, Ordering::Relaxed) + 1;
+                store.most_under_way.fetch_max(under_way, Ordering::Relaxed);
+                sleep(Duration::from_millis(10)).await;
+                store.under_way.fetch_sub(1, Ordering::Relaxed);
+                answer.await
+            })
+        }
+
+        fn touch(&self, key: &Key, expires: Time, now: Time) -> Reply<()> {
+            self.memory.touch(key, expires, now)
+        }
+
+        fn sweep(&self, now: Time, max: usize) -> Reply<usize> {
+            self.memory.sweep(now, max)
+        }
+    }
+
+    fn visits(store: &Late) -> Result<Visits> {
+        let config = SessionConfig::new().driver("late");
+        let manager = SessionManager::new(config.secret_key(Secret::generate()))?;
+        let store = store.clone();
+        manager.extend("late", move |_| Ok(store.clone()))?;
+        StartSession::new(manager.store()?).visits()
+    }
+
+    /// One more visit of the browser with this cookie: the count after it, and its cookie.
+    async fn count(visits: Visits, cookie: Option<String>) -> Result<(i64, Option<String>)> {
+        let cookies = cookie.iter().map(String::as_bytes);
+        let visit = visits.begin(cookies).await?;
+        tokio::task::yield_now().await;
+        let count = visit.session().increment("n", 1)?;
+        let mut headers = HeaderMap::new();
+        let head = visit.head(200, Facts::new("GET", None, [])).await?;
+        head.finish(&mut headers);
+        let set = headers.get("set-cookie").and_then(|set| set.to_str().ok());
+        let set = set.and_then(|set| Some(set.split(';').next()?.to_owned()));
+        Ok((count, set.or(cookie)))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn where_saves_keep_their_order_nobody_waits_for_the_answer_to_the_one_before() {
+        const VISITORS: usize = 16;
+        let store = Late::default();
+        let visits = visits(&store).unwrap();
+        let (_, cookie) = count(visits.clone(), None).await.unwrap();
+        store.saves.store(0, Ordering::Relaxed);
+        let counting = |_| tokio::spawn(count(visits.clone(), cookie.clone()));
+        let first: Vec<_> = (0..2).map(counting).collect();
+        sleep(Duration::from_millis(11)).await;
+        store.most_under_way.store(0, Ordering::Relaxed);
+        let rest: Vec<_> = (2..VISITORS).map(counting).collect();
+        for visit in first.into_iter().chain(rest) {
+            visit.await.unwrap().unwrap();
+        }
+        let (all, _) = count(visits, cookie).await.unwrap();
+        assert_eq!(all, 2 + VISITORS as i64);
+        // The two that made the queue met one conflict; nobody else did.
+        assert_eq!(store.saves.load(Ordering::Relaxed), VISITORS + 2);
+        assert_eq!(store.most_under_way.load(Ordering::Relaxed), 4);
     }
 }

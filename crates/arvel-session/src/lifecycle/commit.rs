@@ -123,6 +123,9 @@ impl Commit {
                 if !cx.capabilities.server_side {
                     self.check_head()?;
                 }
+                if self.work.hot && !self.work.is_soft() && self.work.attempts.is_empty() {
+                    return self.queue(target);
+                }
                 self.save(cx, now, target, None)
             }
             // Parallel requests at a login must not log the user out (R12).
@@ -132,7 +135,7 @@ impl Commit {
     }
 
     /// Nothing to store; the cookie may have to be sent again all the same.
-    fn unchanged(&self, cx: &Context, now: Time) -> Committed {
+    pub(super) fn unchanged(&self, cx: &Context, now: Time) -> Committed {
         let cookie = match &self.work.origin {
             Origin::Live(live) if self.work.refresh => renewed(cx, live, now),
             _ => CookieChange::Nothing,
@@ -289,43 +292,6 @@ impl Commit {
             }
             Kind::Regenerated(_) | Kind::Destroyed => Ok(self.dropped()),
         }
-    }
-
-    /// Tries again on what is there now, behind the other commits of this session in this process.
-    pub(super) fn again(&mut self, cx: &Context, current: Target) -> Next {
-        if !self.work.resolve_attempts(&current) {
-            return Err(lost_answer());
-        }
-        observe::conflict(cx.capabilities.name);
-        let queue = Ask::Queue(current.key);
-        self.ask(Stage::Waiting(current), queue)
-    }
-
-    fn queued(&mut self, cx: &Context, now: Time, left: Option<Record>) -> Next {
-        let seen = match std::mem::replace(&mut self.stage, Stage::Idle) {
-            Stage::Destroying(destroy) => return self.destroy_current(cx, now, *destroy),
-            Stage::Waiting(target) => target,
-            _ => return Err(unexpected()),
-        };
-        let target = self.latest(cx, seen, left);
-        let draft = self.work.replay(Some(target.body.clone()))?;
-        if !self.work.is_worth_a_retry(&draft) {
-            return Ok(Step::Done(Ok(self.unchanged(cx, now))));
-        }
-        if self.work.intent == Intent::Regenerate && target.own {
-            self.replace(cx, now, target, Some(&draft))
-        } else {
-            self.save(cx, now, target, Some(&draft))
-        }
-    }
-
-    /// Which record to save over: what the commit before has left is newer, as a rule, than what this one saw before it
-    /// began to wait. If it is not, the save meets one conflict more.
-    fn latest(&self, cx: &Context, seen: Target, left: Option<Record>) -> Target {
-        // A save whose outcome is unknown was looked for in what was seen.
-        let left = left.filter(|_| self.work.attempts.is_empty());
-        left.and_then(|record| Target::read(cx, seen.key, &record, seen.own))
-            .unwrap_or(seen)
     }
 
     pub(super) fn follow(&mut self, successor: Key) -> Next {

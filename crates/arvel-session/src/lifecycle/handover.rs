@@ -64,6 +64,7 @@ impl Work {
             serial: state.serial,
             columns,
             late: state.phase == Phase::Body,
+            hot: false,
             opened: state.opened_at,
             attempts: take(&mut state.attempts),
         }

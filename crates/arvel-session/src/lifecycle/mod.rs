@@ -13,6 +13,7 @@ mod explorer;
 mod failures;
 mod handover;
 mod open;
+mod queued;
 mod refresh;
 mod replace;
 mod rule;

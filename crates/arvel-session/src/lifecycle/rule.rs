@@ -41,6 +41,8 @@ mod off {
         R9,
         /// A late request's response sets no cookie (R9).
         R9Cookie,
+        /// Nothing but a save follows from a record that another commit has left, and that may never be stored (R7).
+        Left,
         /// A logout follows the chain (R11).
         R11,
         /// What opens on a marker and does not regenerate creates nothing (R12).

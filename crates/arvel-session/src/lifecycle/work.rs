@@ -28,6 +28,8 @@ pub(crate) struct Work {
     pub(crate) columns: Columns,
     /// The head has left: no cookie can be sent.
     pub(crate) late: bool,
+    /// Other commits of this session queue in this process: it goes behind them before it saves anything.
+    pub(crate) hot: bool,
     /// When the session was loaded.
     pub(crate) opened: Time,
     /// Saves of which nobody knows yet whether they were executed.

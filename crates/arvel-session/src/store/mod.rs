@@ -126,6 +126,8 @@ pub struct Capabilities {
     pub columns: bool,
     /// The largest encoded record that is kept, in bytes.
     pub max_bytes: usize,
+    /// Saves under one key are executed in the order in which they were asked for, as a rule: a hint.
+    pub(crate) in_order: bool,
 }
 
 impl Capabilities {
@@ -145,6 +147,7 @@ impl Capabilities {
             sweeps: true,
             columns: false,
             max_bytes: 16 << 20,
+            in_order: false,
         }
     }
 

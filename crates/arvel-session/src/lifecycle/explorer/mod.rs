@@ -101,6 +101,11 @@ fn pairs_in_one_process() {
 }
 
 #[test]
+fn pairs_that_save_over_what_has_only_been_sent() {
+    pairs(Scene::Ahead, 1, 2);
+}
+
+#[test]
 fn pairs_on_a_session_whose_expiry_and_cookie_are_due() {
     pairs(Scene::Stale, 0, 2);
 }
@@ -160,6 +165,11 @@ fn triples_on_a_fresh_session() {
 #[test]
 fn triples_in_one_process() {
     triples(Scene::OneProcess, 0, 1);
+}
+
+#[test]
+fn triples_that_save_over_what_has_only_been_sent() {
+    triples(Scene::Ahead, 0, 1);
 }
 
 #[test]

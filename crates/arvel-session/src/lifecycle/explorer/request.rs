@@ -310,8 +310,19 @@ impl Request {
             return self.committed(cx, Ok(unchanged), commit);
         }
         let shared = moment == Moment::Save;
-        let work = Work::take(&mut self.state, cx, now, moment, shared);
+        let mut work = Work::take(&mut self.state, cx, now, moment, shared);
+        work.hot = self.is_hot(&work.origin);
         self.run(cx, now, Box::new(Commit::new(work)), None)
+    }
+
+    /// Others of its process have queued: something lies there.
+    fn is_hot(&self, origin: &Origin) -> bool {
+        let own = match origin {
+            Origin::Live(live) => Some(live.key),
+            Origin::None | Origin::Marked => None,
+        };
+        let left = self.left.as_ref().zip(own);
+        left.is_some_and(|(left, own)| left.contains_key(&own))
     }
 
     fn run(

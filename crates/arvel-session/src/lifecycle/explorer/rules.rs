@@ -4,8 +4,8 @@ use super::{
     explore,
     ghost::Wrong,
     hold,
-    scene::Scene::{self, Ending, Fresh, Stale, TwoCookies},
-    script::{COUNT, FETCH, FLASH, FORM, LOGIN, LOGOUT, PUT, SAVES, Script, TOKEN},
+    scene::Scene::{self, Ahead, Ending, Fresh, Stale, TwoCookies},
+    script::{COUNT, FETCH, FLASH, FORM, LOGIN, LOGOUT, PUT, REFLASH, SAVES, Script, TOKEN},
 };
 use crate::lifecycle::rule::{Rule, without};
 
@@ -35,6 +35,13 @@ const NEEDED: &[(Rule, Scene, &[Script], u8, Wrong)] = &[
         &[FORM, LOGIN],
         0,
         Wrong::CookieOfTheDead,
+    ),
+    (
+        Rule::Left,
+        Ahead,
+        &[FETCH, FLASH, REFLASH],
+        0,
+        Wrong::FlashTwice,
     ),
     (Rule::R11, Fresh, &[LOGOUT, LOGIN], 0, Wrong::LogoutLeftLive),
     (Rule::R12, Fresh, &[PUT, LOGIN], 0, Wrong::LoginLost),

@@ -27,6 +27,8 @@ pub(super) enum Scene {
     Split,
     /// As the first; all requests are of one process, where a commit finds what another one has stored.
     OneProcess,
+    /// As that; it finds what another one has sent, which may never be stored.
+    Ahead,
     /// It has had it for some time, so that the expiry is to be moved, and the cookie sent again.
     Stale,
     /// It has no cookie.
@@ -68,7 +70,10 @@ impl Scene {
         }
         match self {
             Self::Fresh | Self::Split | Self::FirstVisit => {}
-            Self::OneProcess => world.left = Some(Rc::default()),
+            Self::OneProcess | Self::Ahead => {
+                world.left = Some(Rc::default());
+                world.ahead = self == Self::Ahead;
+            }
             Self::Stale => world.pass(Duration::from_secs(150), Sweep::No),
             Self::TwoCookies => {
                 world.foreign = world.cookie.clone();

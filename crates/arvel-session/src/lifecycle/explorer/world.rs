@@ -85,6 +85,8 @@ pub(super) struct World {
     pub(super) faults: u8,
     /// What lies in the queues of one process: for each session a record that some commit has stored.
     pub(super) left: Option<Rc<Left>>,
+    /// What lies there has been sent, and nobody knows yet whether it is stored.
+    pub(super) ahead: bool,
     /// How time may pass yet.
     pub(super) jumps: Vec<Duration>,
     pub(super) ghost: Ghost,
@@ -101,6 +103,7 @@ impl World {
             delayed: None,
             faults: 0,
             left: None,
+            ahead: false,
             jumps: Vec::new(),
             ghost: Ghost::default(),
         }
@@ -261,13 +264,22 @@ impl World {
 
     /// What a commit has stored, and knows it, lies there for the others.
     fn leave(&mut self, ask: &Ask, answer: &Answer) {
-        if let (Some(left), Ask::Save(key, _, write)) = (&mut self.left, ask)
+        if let (Some(left), Some((key, record))) = (&mut self.left, saving(ask))
             && matches!(answer, Answer::Saved(Ok(Saved::Done)))
-            && write.record.kind.is_live()
+            && !self.ahead
         {
-            let left = Rc::make_mut(left).entry(*key);
             // The oldest one is the worst that can lie there.
-            left.or_insert_with(|| write.record.clone());
+            let left = Rc::make_mut(left).entry(key);
+            left.or_insert_with(|| record.clone());
+        }
+    }
+
+    /// What a commit is about to store lies there for the others, whatever comes of it.
+    fn leave_ahead(&mut self, index: usize) {
+        if let (true, Some(left)) = (self.ahead, &mut self.left)
+            && let Some((key, record)) = self.requests[index].ask().and_then(saving)
+        {
+            Rc::make_mut(left).insert(key, record.clone());
         }
     }
 
@@ -314,7 +326,10 @@ impl World {
     fn went(&mut self, cx: &Context, index: usize, mut halt: Halt) -> Verdict {
         loop {
             match halt {
-                Halt::Asked => return Ok(()),
+                Halt::Asked => {
+                    self.leave_ahead(index);
+                    return Ok(());
+                }
                 Halt::Refused => {
                     let request = self.request(index);
                     request.failed = true;
@@ -384,6 +399,14 @@ impl World {
     pub(super) fn live(&self, key: Key) -> Option<&Record> {
         let record = self.shelf.0.get(&key)?;
         (record.kind.is_live() && !record.is_expired(self.now)).then_some(record)
+    }
+}
+
+/// The live record that is to be saved.
+fn saving(ask: &Ask) -> Option<(Key, &Record)> {
+    match ask {
+        Ask::Save(key, _, write) if write.record.kind.is_live() => Some((*key, &write.record)),
+        _ => None,
     }
 }
 

@@ -76,6 +76,7 @@ impl RedisStore {
     const CAPABILITIES: Capabilities = {
         let mut capabilities = Capabilities::new("redis");
         capabilities.sweeps = false;
+        capabilities.in_order = true;
         capabilities
     };
 
