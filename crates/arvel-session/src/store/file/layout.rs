@@ -269,11 +269,24 @@ impl Image {
         let near = places().take_while(|(zone, _)| zone.start < FAR).count();
         self.heads[near..].iter().any(|head| head.sequence > 0)
     }
+
+    /// Empties every place but the one at `start`.
+    ///
+    /// Their heads alone: a place without a sequence is empty, and no other byte of it is looked at.
+    pub(super) fn wipe_all_but(&self, file: &File, start: u64) -> io::Result<()> {
+        let written = self.heads.iter().zip(places());
+        let others = written.filter(|(head, (_, other))| head.sequence > 0 && *other != start);
+        for (_, (_, other)) in others {
+            file.write_all_at(&[0; HEAD], other)?;
+        }
+        Ok(())
+    }
 }
 
 /// A write that was decided on.
 pub(super) struct Plan {
-    start: u64,
+    /// Where in the file.
+    pub(super) start: u64,
     bytes: Vec<u8>,
     with_header: bool,
     /// What is there has to be on the disk before this is written.

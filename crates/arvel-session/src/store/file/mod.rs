@@ -24,6 +24,9 @@
 //! the commit point. A crash in between leaves a file under an id that nobody was told, which expires as any other.
 //! The locks are taken in the order of the hashes.
 //!
+//! **A durable marker** is the only record of its file: once it is on the disk the other places are emptied, so that no
+//! damage to the marker brings back what was before.
+//!
 //! **The sweep** looks only at files that are named like ours, each with the lock once more before it is removed. A file
 //! without any readable record is left for a week after its last change; one of a newer format is left for good.
 
@@ -245,9 +248,9 @@ fn save(
     if !holds {
         return Ok(Saved::Conflict(file.into_record()));
     }
-    file.write(&write.record, patience)?;
+    let written = file.write(&write.record, patience)?;
     if write.durable {
-        file.sync()?;
+        file.sync(&written)?;
     }
     Ok(Saved::Done)
 }
@@ -275,8 +278,8 @@ fn replace(folder: &Folder, asked: &Replacement) -> Result<Saved, Stop> {
         && old.is_at(asked.expect)
         && new.current.is_none()
     {
-        new.write(&asked.write.record, Patience::Blocking)?;
-        let committed = sync_and_mark(old, new, asked);
+        let written = new.write(&asked.write.record, Patience::Blocking)?;
+        let committed = sync_and_mark(old, new, &written, asked);
         return committed.map(|()| Saved::Done);
     }
     if let Some(new) = new
@@ -288,20 +291,25 @@ fn replace(folder: &Folder, asked: &Replacement) -> Result<Saved, Stop> {
 }
 
 /// The second half of a replacement: the new record is written, and is taken back if the marker cannot be.
-fn sync_and_mark(old: &Locked<'_>, new: &Locked<'_>, asked: &Replacement) -> Result<(), Stop> {
+fn sync_and_mark(
+    old: &Locked<'_>,
+    new: &Locked<'_>,
+    written: &Written,
+    asked: &Replacement,
+) -> Result<(), Stop> {
     let synced = if asked.write.durable {
-        new.sync()
+        new.sync(written)
     } else {
         Ok(())
     };
-    if let Err(stop) = synced.and_then(|()| old.write(&asked.marker, Patience::Blocking)) {
-        new.remove()?;
-        return Err(stop);
+    match synced.and_then(|()| old.write(&asked.marker, Patience::Blocking)) {
+        Ok(marked) if asked.write.durable => old.sync(&marked),
+        Ok(_) => Ok(()),
+        Err(stop) => {
+            new.remove()?;
+            Err(stop)
+        }
     }
-    if asked.write.durable {
-        old.sync()?;
-    }
-    Ok(())
 }
 
 fn touch(
@@ -325,7 +333,13 @@ fn touch(
         expires,
         ..record.clone()
     };
-    file.write(&moved, patience)
+    file.write(&moved, patience).map(|_| ())
+}
+
+/// What was written last, under this lock.
+struct Written {
+    start: u64,
+    is_marker: bool,
 }
 
 /// A session's file whose lock is held until this is dropped.
@@ -374,25 +388,34 @@ impl<'a> Locked<'a> {
         self.current.map(|newest| newest.record)
     }
 
-    fn write(&self, record: &Record, patience: Patience) -> Result<(), Stop> {
+    fn write(&self, record: &Record, patience: Patience) -> Result<Written, Stop> {
         let plan = self.image.plan(&self.key, self.current.as_ref(), record)?;
         if plan.sync_first && patience == Patience::None {
             return Err(Stop::Busy);
         }
+        let written = Written {
+            start: plan.start,
+            is_marker: !record.kind.is_live(),
+        };
         plan.execute(&self.file).or_else(|error| {
             // Half a first record would stand in the way of every later try.
             if self.current.is_none() {
                 self.remove()?;
             }
             Err(Stop::Io("cannot write a session's file", error))
-        })
+        })?;
+        Ok(written)
     }
 
     /// Makes what was written survive a crash of the machine.
-    fn sync(&self) -> Result<(), Stop> {
+    fn sync(&self, written: &Written) -> Result<(), Stop> {
         self.file
             .sync_data()
             .map_err(Stop::io("cannot sync a session's file"))?;
+        if written.is_marker {
+            // The marker stands, whether or not this can be done.
+            drop(self.image.wipe_all_but(&self.file, written.start));
+        }
         match self.current {
             None => self.folder.sync_name(&self.path),
             Some(_) => Ok(()),

@@ -106,21 +106,38 @@ async fn a_file_with_two_records_is_the_session_or_what_it_was_before() {
     scene.flip(SLOTS[1]..scene.length(), before).await;
 }
 
-/// The same with a marker as the newest: whoever can write to the folder can put an old record back, a bit is enough.
+/// Nothing that was before a marker is left to come back.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_with_a_marker_is_a_dead_id_or_what_it_was_before() {
+async fn a_file_with_a_marker_is_a_dead_id_or_an_unknown_one() {
     let scene = Scene::new().await;
     let one_record = scene.length();
-    scene
-        .browser
-        .clone()
-        .change(&scene.app, |session| {
-            session.invalidate();
-            Ok(())
-        })
-        .await
-        .removes_the_cookie();
+    end(&scene, scene.browser.clone()).await;
     scene.flip(0..one_record, |_| Found::Dead).await;
-    let before = |_| Found::session(r#"{"a":1}"#);
-    scene.flip(SLOTS[1]..scene.length(), before).await;
+    scene
+        .flip(SLOTS[1]..scene.length(), |_| Found::Nothing)
+        .await;
+}
+
+/// The same where the records before lie in other zones of the file.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_marker_over_records_of_any_length_is_the_last_of_its_file() {
+    let scene = Scene::new().await;
+    let mut browser = scene.browser.clone();
+    for length in [3_000, 20_000, 3_001, 20_001] {
+        let put = move |session: arvel_session::SessionData| session.put("b", "b".repeat(length));
+        browser.change(&scene.app, put).await.is_silent();
+    }
+    end(&scene, browser).await;
+    assert_eq!(probe(&scene.app, scene.browser.cookie()).await, Found::Dead);
+    scene
+        .flip(SLOTS[1]..SLOTS[1] + HEAD, |_| Found::Nothing)
+        .await;
+}
+
+async fn end(scene: &Scene, mut browser: Browser) {
+    let ended = browser.change(&scene.app, |session| {
+        session.invalidate();
+        Ok(())
+    });
+    ended.await.removes_the_cookie();
 }
