@@ -1,6 +1,6 @@
 //! A wire between the servers and their store that can be cut, silenced and slowed down.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use fastrand::Rng;
 use tokio::{
@@ -9,7 +9,7 @@ use tokio::{
         TcpListener, TcpStream,
         tcp::{OwnedReadHalf, OwnedWriteHalf},
     },
-    sync::watch,
+    sync::{Notify, watch},
     task::JoinHandle,
 };
 
@@ -33,6 +33,7 @@ pub enum Wire {
 pub struct Proxy {
     address: SocketAddr,
     state: watch::Sender<Wire>,
+    severed: Arc<Notify>,
     acceptor: JoinHandle<()>,
 }
 
@@ -51,14 +52,17 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         let (state, seen) = watch::channel(Wire::Open);
+        let severed = Arc::new(Notify::new());
+        let ends = severed.clone();
         let acceptor = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(carry(client, port, seen.clone()));
+                tokio::spawn(carry(client, port, seen.clone(), ends.clone()));
             }
         });
         Ok(Self {
             address,
             state,
+            severed,
             acceptor,
         })
     }
@@ -73,9 +77,19 @@ impl Proxy {
     pub fn set(&self, wire: Wire) {
         self.state.send_replace(wire);
     }
+
+    /// Ends the connections that there are; new ones can be made at once.
+    pub fn sever(&self) {
+        self.severed.notify_waiters();
+    }
 }
 
-async fn carry(client: TcpStream, port: u16, mut state: watch::Receiver<Wire>) {
+async fn carry(
+    client: TcpStream,
+    port: u16,
+    mut state: watch::Receiver<Wire>,
+    severed: Arc<Notify>,
+) {
     if *state.borrow_and_update() == Wire::Cut {
         return;
     }
@@ -88,6 +102,7 @@ async fn carry(client: TcpStream, port: u16, mut state: watch::Receiver<Wire>) {
         () = pump(from_client, to_server, state.clone(), &[Wire::Silent]) => {}
         () = pump(from_server, to_client, state.clone(), &[Wire::Silent, Wire::Mute]) => {}
         _ = state.wait_for(|wire| *wire == Wire::Cut) => {}
+        () = severed.notified() => {}
     }
 }
 

@@ -1,7 +1,7 @@
 //! The way to the store is cut, silent or slow, for each server in its own time.
 //!
 //! Answers of writes that were executed get lost, and what is then sent again arrives when the other servers have gone on:
-//! the worst that R8 has to get over.
+//! the worst that R8 has to get over. One server has a way of its own, on which nothing happens, so that others always go on.
 
 use std::time::Duration;
 
@@ -23,12 +23,11 @@ pub(super) async fn run(ground: &Ground, servers: &Servers, driver: Driver) -> R
     let place = Place::new(driver, servers, ground.guard.folder(), HASTY)?;
     let port = port(servers, driver).ok_or_else(|| no_server(driver))?;
     let wires = [lay(port).await?, lay(port).await?];
-    let processes = wires.each_ref().map(|wire| {
-        let mut place = place.clone();
+    let mut places = vec![place.clone(); wires.len() + 1];
+    for (place, wire) in places.iter_mut().zip(&wires) {
         place.go_through(port, wire.port());
-        Process::start(&place)
-    });
-    let processes = processes.into_iter().collect::<Result<_>>()?;
+    }
+    let processes = places.iter().map(Process::start).collect::<Result<_>>()?;
     let mut stage = Stage::of(ground, place, HASTY, processes);
     for _ in 0..ground.scale.pick(1, 6, 120) {
         let seed = stage.next_seed();
@@ -72,8 +71,8 @@ async fn weather(proxy: &Proxy, seed: u64, lasts: Duration) -> usize {
     let mut changes = 0;
     while changes == 0 || Instant::now() < end {
         sleep(Duration::from_millis(rng.u64(100..800))).await;
-        for (wire, millis) in weathers(&mut rng) {
-            proxy.set(wire);
+        for (weather, millis) in weathers(&mut rng) {
+            weather.befall(proxy);
             sleep(Duration::from_millis(millis)).await;
         }
         proxy.set(Wire::Open);
@@ -82,21 +81,38 @@ async fn weather(proxy: &Proxy, seed: u64, lasts: Duration) -> usize {
     changes
 }
 
+/// What befalls a wire.
+enum Weather {
+    Is(Wire),
+    /// What is on its way is lost at once, and a new connection is silent: so what is sent again comes late, but it comes.
+    Gone,
+}
+
+impl Weather {
+    fn befall(&self, proxy: &Proxy) {
+        match self {
+            Self::Is(wire) => proxy.set(*wire),
+            Self::Gone => {
+                proxy.set(Wire::Silent);
+                proxy.sever();
+            }
+        }
+    }
+}
+
 /// What befalls a wire, and for how many milliseconds.
-fn weathers(rng: &mut Rng) -> Vec<(Wire, u64)> {
+fn weathers(rng: &mut Rng) -> Vec<(Weather, u64)> {
     // So short that only what is on its way is lost.
-    let blink = (Wire::Cut, rng.u64(1..10));
-    match rng.u8(..7) {
-        0 => vec![(Wire::Cut, rng.u64(10..800))],
-        1 => vec![(Wire::Silent, rng.u64(1100..2000))],
-        2 => vec![(Wire::Slow(60), rng.u64(300..1500))],
-        3 => vec![(Wire::Slow(60), rng.u64(100..900)), blink],
-        // What is sent again comes at once, or after what others have done meanwhile.
-        4 => vec![(Wire::Mute, rng.u64(5..100)), blink],
-        _ => vec![
-            (Wire::Mute, rng.u64(5..100)),
-            blink,
-            (Wire::Silent, rng.u64(50..500)),
-        ],
+    let blink = (Weather::Is(Wire::Cut), rng.u64(1..10));
+    let mute = (Weather::Is(Wire::Mute), rng.u64(5..100));
+    match rng.u8(..9) {
+        0 => vec![(Weather::Is(Wire::Cut), rng.u64(10..800))],
+        1 => vec![(Weather::Is(Wire::Silent), rng.u64(1100..2000))],
+        2 => vec![(Weather::Is(Wire::Slow(60)), rng.u64(300..1500))],
+        3 => vec![(Weather::Is(Wire::Slow(60)), rng.u64(100..900)), blink],
+        // What is sent again comes at once, or after what others have done meanwhile: little, or more than a record remembers.
+        4 => vec![mute, blink],
+        5 | 6 => vec![mute, blink, (Weather::Is(Wire::Silent), rng.u64(50..500))],
+        _ => vec![mute, (Weather::Gone, rng.u64(200..700))],
     }
 }
