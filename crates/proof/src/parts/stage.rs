@@ -207,13 +207,14 @@ impl Stage {
         fault: impl AsyncFnOnce(Arc<Crowd>, &mut [Process]) -> Result<Befallen>,
     ) -> Result<()> {
         let crowd = self.crowd(load);
-        let fault = fault(crowd.clone(), &mut self.processes);
-        let fault = async {
-            let befallen = fault.await;
-            crowd.stop();
-            befallen
-        };
-        let ((), befallen) = tokio::join!(crowd.run(load), fault);
+        // A task of its own: a fault may block the one that it is in, which must make nobody's answer look late.
+        let running = tokio::spawn({
+            let (crowd, load) = (crowd.clone(), load.clone());
+            async move { crowd.run(&load).await }
+        });
+        let befallen = fault(crowd.clone(), &mut self.processes).await;
+        crowd.stop();
+        running.await.context("running a crowd")?;
         let befallen = befallen?;
         self.outcome.faults += befallen.faults;
         world.lossy = befallen.lossy;
