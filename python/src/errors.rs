@@ -1,6 +1,6 @@
 //! Errors: one exception class for each kind, all of them in the Python module `arvel_session.errors`.
 
-use std::error::Error as _;
+use std::{error::Error as _, ffi::CString};
 
 use arvel_session::{Error, ErrorKind};
 use pyo3::{exceptions::PyRuntimeError, prelude::*, sync::PyOnceLock, types::PyType};
@@ -25,12 +25,25 @@ fn class_name(kind: ErrorKind) -> &'static str {
 
 /// The class of this kind.
 pub(crate) fn class(py: Python<'_>, kind: ErrorKind) -> PyResult<Bound<'_, PyType>> {
+    named(py, class_name(kind))
+}
+
+fn named<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyType>> {
     static MODULE: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
     let module = MODULE.get_or_try_init(py, || {
         PyResult::Ok(py.import("arvel_session.errors")?.unbind())
     })?;
-    let class = module.bind(py).getattr(class_name(kind))?;
+    let class = module.bind(py).getattr(name)?;
     Ok(class.cast_into()?)
+}
+
+/// Warns the application, where it is being called from.
+///
+/// # Errors
+/// Its warnings are errors.
+pub(crate) fn warn(py: Python<'_>, message: String) -> PyResult<()> {
+    let category = named(py, "SessionWarning")?;
+    PyErr::warn(py, category.as_any(), &CString::new(message)?, 1)
 }
 
 /// The exception of this kind with this message.

@@ -1,47 +1,37 @@
-//! One request under ASGI: what `StartSession` in Python is wrapped around.
+//! `StartSession`: its settings, and how a request begins.
 //!
-//! The Python side is a coroutine and nothing more. It calls in here at the beginning, and hands the application a
-//! [`Visit`] as its `send`, through which all messages of the response pass. Where the store answers at once, both return
-//! without a task, a future or a thread.
+//! A request is a [`Passage`], which is what the server awaits; the application gets a [`Visit`] as its `send`, through
+//! which all messages of the response pass. Where the store answers at once, there is no task, future or thread.
 
-use std::{
-    net::IpAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicU8, Ordering},
-    },
-    time::Duration,
-};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use arvel_session::{
-    Error, ErrorKind, SameSite, StartSession,
-    visit::{self, Facts, Head, Visits},
+    ErrorKind, SameSite, StartSession,
+    visit::{self, Facts, Visits},
 };
 use http::StatusCode;
-use pyo3::{
-    exceptions::PyValueError,
-    intern,
-    prelude::*,
-    types::{PyBytes, PyDict, PyString},
-};
+use pyo3::{exceptions::PyValueError, intern, prelude::*, types::PyDict};
 use tokio::runtime::Runtime;
 
 use crate::{
-    errors::{exception, raise},
+    errors::raise,
     manager::{Home, Store},
+    passage::Passage,
     request::{Request, peer},
-    response::{with_cookie, with_head},
     runtime::{PerProcess, runtime},
     session::{SessionData, done},
-    wake::{Done, bridge, later},
+    visit::{Refusal, Visit},
+    wake::later,
 };
 
 /// How the middleware marks a request that it has begun: this belongs to the request alone, other than its `state`.
 const MARK: &str = "arvel_session";
 
-/// The sessions of one `StartSession`.
-#[pyclass(frozen, module = "arvel_session._native")]
+/// What `StartSession` in Python is derived from.
+#[pyclass(frozen, subclass, dict, module = "arvel_session._native")]
 pub(crate) struct Sessions {
+    #[pyo3(get)]
+    app: Py<PyAny>,
     home: Arc<Home>,
     settings: Settings,
     skip: Option<Py<PyAny>>,
@@ -59,23 +49,27 @@ struct Settings {
 }
 
 /// What all requests of a process share.
-struct Door {
-    visits: Visits,
-    runtime: &'static Runtime,
+pub(crate) struct Door {
+    pub(crate) visits: Visits,
+    pub(crate) runtime: &'static Runtime,
 }
 
 #[pymethods]
 impl Sessions {
     #[new]
-    #[pyo3(signature = (store, lifetime, cookie_name, secure, same_site, skip, keep_flash, client_ip, unavailable_status))]
+    #[pyo3(signature = (
+        app, store, lifetime = None, cookie_name = None, *,
+        secure = None, same_site = None, skip = None, keep_flash = None, client_ip = None, unavailable_status = 503
+    ))]
     #[allow(
         clippy::too_many_arguments,
         reason = "the settings of StartSession, by name"
     )]
     fn new(
         py: Python<'_>,
+        app: Py<PyAny>,
         store: &Store,
-        lifetime: Option<f64>,
+        lifetime: Option<Bound<'_, PyAny>>,
         cookie_name: Option<String>,
         secure: Option<bool>,
         same_site: Option<&str>,
@@ -85,6 +79,7 @@ impl Sessions {
         unavailable_status: u16,
     ) -> PyResult<Self> {
         let refused = |message: String| raise(py, ErrorKind::Config, message);
+        let lifetime = lifetime.as_ref().map(seconds).transpose()?;
         let lifetime = lifetime.map(Duration::try_from_secs_f64).transpose();
         let unavailable = StatusCode::from_u16(unavailable_status);
         let settings = Settings {
@@ -96,6 +91,7 @@ impl Sessions {
                 .map_err(|error| refused(format!("unavailable_status: {error}")))?,
         };
         let sessions = Self {
+            app,
             home: store.0.clone(),
             settings,
             skip,
@@ -107,24 +103,44 @@ impl Sessions {
         Ok(sessions)
     }
 
-    /// Begins a request: its `Visit`, or the `Refusal` that answers it; an awaitable of one of them where the store has to
-    /// be waited for; `None` where there is nothing to do.
-    fn begin<'py>(
-        slf: &Bound<'py, Self>,
+    fn __call__(
+        slf: Bound<'_, Self>,
+        scope: Bound<'_, PyDict>,
+        receive: Py<PyAny>,
+        send: Py<PyAny>,
+    ) -> Passage {
+        Passage::new(slf.unbind(), scope.unbind(), receive, send)
+    }
+}
+
+/// How a request has begun.
+pub(crate) enum Begun<'py> {
+    /// It has nothing to do with sessions, or has one already.
+    Outside,
+    Inside(Bound<'py, Visit>),
+    Refused(Bound<'py, Refusal>),
+    /// An awaitable of one of these two: the store has to be waited for.
+    Later(Bound<'py, PyAny>),
+}
+
+impl Sessions {
+    pub(crate) fn app(&self) -> &Py<PyAny> {
+        &self.app
+    }
+
+    pub(crate) fn begin<'py>(
+        &self,
         scope: &Bound<'py, PyDict>,
         send: &Bound<'py, PyAny>,
-    ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let py = slf.py();
-        let sessions = slf.get();
-        let door = sessions.door(py)?;
+    ) -> PyResult<Begun<'py>> {
+        let py = scope.py();
+        let door = self.door(py)?;
         if let Some(mark) = scope.get_item(intern!(py, MARK))? {
             check_outer(&door, &mark)?;
-            return Ok(None);
+            return Ok(Begun::Outside);
         }
-        if let Some(skip) = &sessions.skip
-            && skip.bind(py).call1((scope,))?.is_truthy()?
-        {
-            return Ok(None);
+        if asks(self.skip.as_ref(), scope)? {
+            return Ok(Begun::Outside);
         }
         let request = Request::of(scope)?;
         let mut entry = Entry {
@@ -134,29 +150,29 @@ impl Sessions {
             send: send.clone().unbind(),
             door,
         };
-        if let Some(keeps) = &sessions.keep_flash
-            && keeps.bind(py).call1((scope,))?.is_truthy()?
-        {
+        if asks(self.keep_flash.as_ref(), scope)? {
             entry.facts = entry.facts.keep_flash();
         }
         if entry.door.visits.wants_client() {
-            entry.client = Some((sessions.client(scope)?, request.agent()));
+            entry.client = Some((self.client(scope)?, request.agent()));
         }
         let context = entry.door.runtime.enter();
         let mut begun = entry.door.visits.begin(request.cookies());
         let ready = begun.take_ready();
         drop(context);
         match ready {
-            Some(begun) => Ok(Some(entry.enter(py, begun)?)),
+            Some(begun) => entry.enter(py, begun),
             None => later(py, begun, move |py, begun| {
-                Ok(entry.enter(py, begun)?.unbind())
+                Ok(match entry.enter(py, begun)? {
+                    Begun::Inside(visit) => visit.unbind().into_any(),
+                    Begun::Refused(refusal) => refusal.unbind().into_any(),
+                    Begun::Outside | Begun::Later(_) => py.None(),
+                })
             })
-            .map(Some),
+            .map(Begun::Later),
         }
     }
-}
 
-impl Sessions {
     fn door(&self, py: Python<'_>) -> PyResult<Arc<Door>> {
         if let Some(door) = self.door.get() {
             return Ok(door);
@@ -178,6 +194,22 @@ impl Sessions {
         parsed
             .transpose()
             .map_err(|_| PyValueError::new_err("client_ip must return an IP address, or None"))
+    }
+}
+
+/// A hook's answer for a request.
+fn asks(hook: Option<&Py<PyAny>>, scope: &Bound<'_, PyDict>) -> PyResult<bool> {
+    match hook {
+        Some(hook) => hook.bind(scope.py()).call1((scope,))?.is_truthy(),
+        None => Ok(false),
+    }
+}
+
+/// A number of seconds, or a `timedelta`.
+fn seconds(lifetime: &Bound<'_, PyAny>) -> PyResult<f64> {
+    match lifetime.getattr_opt(intern!(lifetime.py(), "total_seconds"))? {
+        Some(total) => total.call0()?.extract(),
+        None => lifetime.extract(),
     }
 }
 
@@ -213,7 +245,7 @@ impl Settings {
 /// The same middleware twice is one (R5).
 fn check_outer(door: &Door, mark: &Bound<'_, PyAny>) -> PyResult<()> {
     let outer = mark.cast::<SessionData>()?;
-    if door.visits.owns(&outer.get().0) {
+    if door.visits.owns(&outer.get().native) {
         return Ok(());
     }
     let message = "StartSession stands twice in front of this application, with different stores or cookie names";
@@ -235,256 +267,30 @@ impl Entry {
         self,
         py: Python<'_>,
         begun: arvel_session::Result<visit::Visit>,
-    ) -> PyResult<Bound<'_, PyAny>> {
+    ) -> PyResult<Begun<'_>> {
         let visit = match begun {
             Ok(visit) => visit,
             Err(error) => {
                 let refusal = Refusal::new(py, &self.door, &error, None);
-                return Ok(Bound::new(py, refusal)?.into_any());
+                return Ok(Begun::Refused(Bound::new(py, refusal)?));
             }
         };
         if let Some((ip, agent)) = &self.client {
             visit.set_client(*ip, agent.as_deref());
         }
-        let session = Bound::new(py, SessionData(visit.session().clone()))?;
+        let session = Bound::new(py, SessionData::new(visit.session().clone()))?;
         let scope = self.scope.bind(py);
         scope.set_item(intern!(py, MARK), &session)?;
         let name = intern!(py, "state");
         match scope.get_item(name)? {
-            Some(state) => state.set_item(intern!(py, "session"), session)?,
+            Some(state) => state.set_item(intern!(py, "session"), &session)?,
             None => {
                 let state = PyDict::new(py);
-                state.set_item(intern!(py, "session"), session)?;
+                state.set_item(intern!(py, "session"), &session)?;
                 scope.set_item(name, state)?;
             }
         }
-        let visit = Visit {
-            visit: Some(visit),
-            facts: self.facts,
-            door: self.door,
-            send: self.send,
-            stage: AtomicU8::new(OPEN),
-        };
-        Ok(Bound::new(py, visit)?.into_any())
-    }
-}
-
-/// Hands a message on, with what the session has to say in it.
-type Conclude =
-    for<'a> fn(&Bound<'a, Visit>, &Bound<'a, PyDict>, &Head) -> PyResult<Bound<'a, PyAny>>;
-
-/// Nothing has left yet.
-const OPEN: u8 = 0;
-/// The head has left.
-const STARTED: u8 = 1;
-/// The head was replaced by an error's: what the application still sends goes nowhere.
-const REFUSED: u8 = 2;
-
-/// A request that has its session; also the `send` that the application gets.
-#[pyclass(frozen, module = "arvel_session._native")]
-pub(crate) struct Visit {
-    /// Until it is dropped.
-    visit: Option<visit::Visit>,
-    facts: Facts,
-    door: Arc<Door>,
-    send: Py<PyAny>,
-    stage: AtomicU8,
-}
-
-#[pymethods]
-impl Visit {
-    /// Hands a message of the application's on, once what it announces is committed.
-    fn __call__<'py>(
-        slf: &Bound<'py, Self>,
-        message: &Bound<'py, PyDict>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let py = slf.py();
-        let visit = slf.get();
-        if visit.stage.load(Ordering::Relaxed) == REFUSED {
-            return Ok(Bound::new(py, Done)?.into_any());
-        }
-        let kind = message.get_item(intern!(py, "type"))?;
-        let kind = kind.as_ref().and_then(|kind| kind.cast::<PyString>().ok());
-        match kind.map(|kind| kind.to_str()).transpose()? {
-            Some("http.response.start" | "websocket.http.response.start") => {
-                Self::start(slf, message)
-            }
-            Some("websocket.accept") => Self::accept(slf, message),
-            Some("http.response.body" | "websocket.http.response.body") if is_last(message)? => {
-                Self::end(slf, message)
-            }
-            Some("http.response.pathsend") => Self::end(slf, message),
-            _ => visit.forward(py, message),
-        }
-    }
-
-    /// After the application: stores what was changed since the head left. `None` where that is nothing.
-    fn finish<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        // Without a response nothing is committed, but a websocket may close without one.
-        let Some(visit) = self.visit.as_ref().filter(|visit| visit.is_changed()) else {
-            return Ok(None);
-        };
-        let context = self.door.runtime.enter();
-        let mut ended = visit.end();
-        let ready = ended.take_ready();
-        drop(context);
-        match ready {
-            Some(ended) => done(py, ended).map(|()| None),
-            None => later(py, ended, |py, ended| {
-                done(py, ended)?;
-                Ok(py.None())
-            })
-            .map(Some),
-        }
-    }
-
-    /// Whether the response has begun.
-    #[getter]
-    fn started(&self) -> bool {
-        self.stage.load(Ordering::Relaxed) == STARTED
-    }
-}
-
-impl Visit {
-    fn start<'py>(
-        slf: &Bound<'py, Self>,
-        message: &Bound<'py, PyDict>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let status = message.get_item(intern!(slf.py(), "status"))?;
-        let status = status.map_or(Ok(200), |status| status.extract::<u16>())?;
-        Self::commit(slf, message, status, Self::started_with)
-    }
-
-    fn accept<'py>(
-        slf: &Bound<'py, Self>,
-        message: &Bound<'py, PyDict>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let switching = StatusCode::SWITCHING_PROTOCOLS.as_u16();
-        Self::commit(slf, message, switching, Self::accepted_with)
-    }
-
-    /// Commits, and hands the message on as `conclude` makes it.
-    fn commit<'py>(
-        slf: &Bound<'py, Self>,
-        message: &Bound<'py, PyDict>,
-        status: u16,
-        conclude: Conclude,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let py = slf.py();
-        let this = slf.get();
-        this.stage.store(STARTED, Ordering::Relaxed);
-        let Some(visit) = &this.visit else {
-            return this.forward(py, message);
-        };
-        let context = this.door.runtime.enter();
-        let mut head = visit.head(status, this.facts);
-        let ready = head.take_ready();
-        drop(context);
-        if let Some(head) = ready {
-            return conclude(slf, message, &done(py, head)?);
-        }
-        let (slf, message) = (slf.clone().unbind(), message.clone().unbind());
-        let head = later(py, head, move |py, head| {
-            let head = done(py, head)?;
-            Ok(conclude(slf.bind(py), message.bind(py), &head)?.unbind())
-        })?;
-        bridge(py, "after")?.call1((head,))
-    }
-
-    fn started_with<'py>(
-        slf: &Bound<'py, Self>,
-        message: &Bound<'py, PyDict>,
-        head: &Head,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let py = slf.py();
-        let visit = slf.get();
-        let Some(error) = head.failure() else {
-            return visit.forward(py, &with_head(message, head)?);
-        };
-        visit.stage.store(REFUSED, Ordering::Relaxed);
-        let cookie = head.set_cookie();
-        let cookie = cookie.as_ref().map(|line| line.as_bytes());
-        let refusal = Refusal::new(py, &visit.door, error, cookie);
-        bridge(py, "refuse")?.call1((&visit.send, refusal))
-    }
-
-    fn accepted_with<'py>(
-        slf: &Bound<'py, Self>,
-        message: &Bound<'py, PyDict>,
-        head: &Head,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let py = slf.py();
-        match head.failure() {
-            // The server answers the handshake with an error then.
-            Some(error) => Err(exception(py, error)),
-            None => slf.get().forward(py, &with_cookie(message, head)?),
-        }
-    }
-
-    /// The last part of the body: what was changed while it streamed is committed before that leaves.
-    fn end<'py>(
-        slf: &Bound<'py, Self>,
-        message: &Bound<'py, PyDict>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let py = slf.py();
-        let this = slf.get();
-        let Some(visit) = this.visit.as_ref().filter(|visit| visit.is_changed()) else {
-            return this.forward(py, message);
-        };
-        let context = this.door.runtime.enter();
-        let mut ended = visit.end();
-        let ready = ended.take_ready();
-        drop(context);
-        // A failure is logged where it happens; the head has left, so nobody can be told.
-        if ready.is_some() {
-            return this.forward(py, message);
-        }
-        let (slf, message) = (slf.clone().unbind(), message.clone().unbind());
-        let ended = later(py, ended, move |py, _| {
-            Ok(slf.get().forward(py, message.bind(py))?.unbind())
-        })?;
-        bridge(py, "after")?.call1((ended,))
-    }
-
-    fn forward<'py>(
-        &self,
-        py: Python<'py>,
-        message: &Bound<'py, PyDict>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        self.send.bind(py).call1((message,))
-    }
-}
-
-/// A client that has left: what was changed meanwhile is committed in the background.
-impl Drop for Visit {
-    fn drop(&mut self) {
-        let _context = self.door.runtime.enter();
-        self.visit = None;
-    }
-}
-
-fn is_last(message: &Bound<'_, PyDict>) -> PyResult<bool> {
-    match message.get_item(intern!(message.py(), "more_body"))? {
-        Some(more) => Ok(!more.is_truthy()?),
-        None => Ok(true),
-    }
-}
-
-/// The response in place of the application's.
-#[pyclass(frozen, get_all, module = "arvel_session._native")]
-pub(crate) struct Refusal {
-    status: u16,
-    text: &'static str,
-    cookie: Option<Py<PyBytes>>,
-}
-
-impl Refusal {
-    fn new(py: Python<'_>, door: &Door, error: &Error, cookie: Option<&[u8]>) -> Self {
-        let (status, text) = door.visits.refusal(error);
-        Self {
-            status: status.as_u16(),
-            text,
-            cookie: cookie.map(|line| PyBytes::new(py, line).unbind()),
-        }
+        let visit = Visit::new(visit, session.unbind(), self.facts, self.door, self.send);
+        Ok(Begun::Inside(Bound::new(py, visit)?))
     }
 }

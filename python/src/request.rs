@@ -37,14 +37,18 @@ impl<'py> Request<'py> {
     }
 
     fn header(&mut self, header: &Bound<'py, PyAny>) -> PyResult<()> {
-        let (name, value) = name_and_value(header)?;
+        let name = name_of(header)?;
         let text = name.as_bytes();
         // By its length first: nearly all others are gone then.
         match text.len() {
-            6 if text.eq_ignore_ascii_case(b"cookie") => self.cookies.push(value),
-            10 if text.eq_ignore_ascii_case(b"user-agent") => self.agent = Some(value),
-            11 if text.eq_ignore_ascii_case(b"sec-purpose") => self.purposes.push(value),
-            14 if text.eq_ignore_ascii_case(b"sec-fetch-mode") => self.mode = Some(value),
+            6 if text.eq_ignore_ascii_case(b"cookie") => self.cookies.push(value_of(header)?),
+            10 if text.eq_ignore_ascii_case(b"user-agent") => self.agent = Some(value_of(header)?),
+            11 if text.eq_ignore_ascii_case(b"sec-purpose") => {
+                self.purposes.push(value_of(header)?)
+            }
+            14 if text.eq_ignore_ascii_case(b"sec-fetch-mode") => {
+                self.mode = Some(value_of(header)?)
+            }
             _ => {}
         }
         Ok(())
@@ -82,12 +86,18 @@ pub(crate) fn peer(scope: &Bound<'_, PyDict>) -> Option<IpAddr> {
 }
 
 /// A header is a pair of bytes, in a tuple or a list.
-pub(crate) fn name_and_value<'py>(
-    header: &Bound<'py, PyAny>,
-) -> PyResult<(Bound<'py, PyBytes>, Bound<'py, PyBytes>)> {
-    let (name, value) = match header.cast_exact::<PyTuple>() {
-        Ok(pair) => (pair.get_item(0)?, pair.get_item(1)?),
-        Err(_) => (header.get_item(0)?, header.get_item(1)?),
+fn part<'py>(header: &Bound<'py, PyAny>, index: usize) -> PyResult<Bound<'py, PyBytes>> {
+    let part = match header.cast_exact::<PyTuple>() {
+        Ok(pair) => pair.get_item(index)?,
+        Err(_) => header.get_item(index)?,
     };
-    Ok((name.cast_into()?, value.cast_into()?))
+    Ok(part.cast_into()?)
+}
+
+pub(crate) fn name_of<'py>(header: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
+    part(header, 0)
+}
+
+pub(crate) fn value_of<'py>(header: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
+    part(header, 1)
 }

@@ -15,17 +15,21 @@ use pyo3::{
 use serde_json::value::RawValue;
 
 use crate::{
+    copies::Copies,
     errors::{exception, value_refused},
     runtime::runtime,
     values::{read, write},
     wake::{Done, later},
 };
 
+type Native = arvel_session::SessionData;
+
 /// The session of one request.
 #[pyclass(frozen, module = "arvel_session", name = "SessionData")]
-pub(crate) struct SessionData(pub(crate) arvel_session::SessionData);
-
-type Native = arvel_session::SessionData;
+pub(crate) struct SessionData {
+    pub(crate) native: Native,
+    copies: Copies,
+}
 
 #[pymethods]
 impl SessionData {
@@ -36,22 +40,22 @@ impl SessionData {
         key: &str,
         default: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        match self.0.get_text(key) {
-            Some(json) => read(py, key, &json),
+        match self.native.get_text(key) {
+            Some(json) => self.give(py, key, json),
             None => Ok(default.unwrap_or_else(|| py.None().into_bound(py))),
         }
     }
 
     fn has(&self, key: &str) -> bool {
-        self.0.has(key)
+        self.native.has(key)
     }
 
     fn missing(&self, key: &str) -> bool {
-        self.0.missing(key)
+        self.native.missing(key)
     }
 
     fn keys(&self) -> Vec<String> {
-        self.0.keys()
+        self.native.keys()
     }
 
     fn all<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
@@ -71,15 +75,15 @@ impl SessionData {
     }
 
     fn put(&self, py: Python<'_>, key: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        done(py, self.0.put_text(key, &write(key, value)?))
+        done(py, self.native.put_text(key, &write(key, value)?))
     }
 
     fn forget(&self, key: &str) {
-        self.0.forget(key);
+        self.native.forget(key);
     }
 
     fn flush(&self) {
-        self.0.flush();
+        self.native.flush();
     }
 
     #[pyo3(signature = (key, default = None))]
@@ -89,24 +93,24 @@ impl SessionData {
         key: &str,
         default: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        match self.0.pull_text(key) {
+        match self.native.pull_text(key) {
             Some(json) => read(py, key, &json),
             None => Ok(default.unwrap_or_else(|| py.None().into_bound(py))),
         }
     }
 
     fn push(&self, py: Python<'_>, key: &str, item: &Bound<'_, PyAny>) -> PyResult<()> {
-        done(py, self.0.push_text(key, &write(key, item)?))
+        done(py, self.native.push_text(key, &write(key, item)?))
     }
 
     #[pyo3(signature = (key, amount = 1))]
     fn increment(&self, py: Python<'_>, key: &str, amount: i64) -> PyResult<i64> {
-        done(py, self.0.increment(key, amount))
+        done(py, self.native.increment(key, amount))
     }
 
     #[pyo3(signature = (key, amount = 1))]
     fn decrement(&self, py: Python<'_>, key: &str, amount: i64) -> PyResult<i64> {
-        done(py, self.0.decrement(key, amount))
+        done(py, self.native.decrement(key, amount))
     }
 
     fn remember<'py>(
@@ -115,12 +119,12 @@ impl SessionData {
         key: &str,
         make: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        if let Some(json) = self.0.get_text(key) {
-            return read(py, key, &json);
+        if let Some(json) = self.native.get_text(key) {
+            return self.give(py, key, json);
         }
         let json = write(key, &make.call0()?)?;
-        done(py, self.0.remember_text(key, &json))?;
-        read(py, key, json.as_bytes())
+        done(py, self.native.remember_text(key, &json))?;
+        self.give(py, key, json.into_bytes())
     }
 
     fn update<'py>(
@@ -143,8 +147,8 @@ impl SessionData {
             let message = format!("session key {name:?}: the function given to update failed");
             Err(Error::new(ErrorKind::Value, message))
         };
-        match self.0.update_text(key, compute) {
-            Ok(json) => read(py, key, json.as_bytes()),
+        match self.native.update_text(key, compute) {
+            Ok(json) => self.give(py, key, json.as_bytes().to_vec()),
             Err(error) => {
                 let raised = raised.lock().unwrap_or_else(PoisonError::into_inner).take();
                 Err(raised.unwrap_or_else(|| exception(py, &error)))
@@ -153,49 +157,50 @@ impl SessionData {
     }
 
     fn flash(&self, py: Python<'_>, key: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        done(py, self.0.flash_text(key, &write(key, value)?))
+        done(py, self.native.flash_text(key, &write(key, value)?))
     }
 
     fn now(&self, py: Python<'_>, key: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        done(py, self.0.now_text(key, &write(key, value)?))
+        done(py, self.native.now_text(key, &write(key, value)?))
     }
 
     fn reflash(&self) {
-        self.0.reflash();
+        self.native.reflash();
     }
 
     #[pyo3(signature = (*keys))]
     fn keep(&self, keys: &Bound<'_, PyTuple>) -> PyResult<()> {
-        self.0.keep(names(keys)?);
+        self.native.keep(names(keys)?);
         Ok(())
     }
 
     fn token(&self) -> String {
-        self.0.token()
+        self.native.token()
     }
 
     fn verify_token(&self, token: &str) -> bool {
-        self.0.verify_token(token)
+        self.native.verify_token(token)
     }
 
     fn regenerate_token(&self) -> String {
-        self.0.regenerate_token()
+        self.native.regenerate_token()
     }
 
     fn regenerate(&self) {
-        self.0.regenerate();
+        self.native.regenerate();
     }
 
     fn invalidate(&self) {
-        self.0.invalidate();
+        self.native.invalidate();
     }
 
     fn discard(&self) {
-        self.0.discard();
+        self.copies.forget();
+        self.native.discard();
     }
 
     fn id(&self) -> String {
-        self.0.id()
+        self.native.id()
     }
 
     #[pyo3(signature = (user))]
@@ -203,17 +208,18 @@ impl SessionData {
         let user = user
             .map(|user| user.str()?.extract::<String>())
             .transpose()?;
-        self.0.set_user(user);
+        self.native.set_user(user);
         Ok(())
     }
 
     #[getter]
     fn is_detached(&self) -> bool {
-        self.0.is_detached()
+        self.native.is_detached()
     }
 
     fn save<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let session = self.0.clone();
+        self.check_copies(py)?;
+        let session = self.native.clone();
         let mut saving = Box::pin(async move { session.save().await });
         let _context = runtime(py)?.enter();
         let mut idle = Context::from_waker(Waker::noop());
@@ -231,23 +237,25 @@ impl SessionData {
 
     #[staticmethod]
     fn fake() -> Self {
-        Self(Native::fake())
+        Self::new(Native::fake())
     }
 
     fn with_(&self, key: &str, value: &Bound<'_, PyAny>) -> PyResult<Self> {
-        Ok(Self(self.0.clone().with(key, raw(key, value)?)))
+        Ok(Self::new(self.native.clone().with(key, raw(key, value)?)))
     }
 
     fn with_flash(&self, key: &str, value: &Bound<'_, PyAny>) -> PyResult<Self> {
-        Ok(Self(self.0.clone().with_flash(key, raw(key, value)?)))
+        Ok(Self::new(
+            self.native.clone().with_flash(key, raw(key, value)?),
+        ))
     }
 
     fn changes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        shown(py, &self.0.changes())
+        shown(py, &self.native.changes())
     }
 
     fn flashed<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        shown(py, &self.0.flashed())
+        shown(py, &self.native.flashed())
     }
 
     fn __repr__(&self) -> &'static str {
@@ -256,15 +264,38 @@ impl SessionData {
 }
 
 impl SessionData {
+    pub(crate) fn new(native: Native) -> Self {
+        Self {
+            native,
+            copies: Copies::default(),
+        }
+    }
+
+    /// Warns of lists and dicts that were changed and not put back.
+    pub(crate) fn check_copies(&self, py: Python<'_>) -> PyResult<()> {
+        self.copies.check(py, &self.native)
+    }
+
+    /// The request is over.
+    pub(crate) fn forget_copies(&self) {
+        self.copies.forget();
+    }
+
+    fn give<'py>(&self, py: Python<'py>, key: &str, json: Vec<u8>) -> PyResult<Bound<'py, PyAny>> {
+        let value = read(py, key, &json)?;
+        self.copies.note(key, json, &value);
+        Ok(value)
+    }
+
     fn collect<'py>(
         &self,
         py: Python<'py>,
         wanted: impl Fn(&str) -> bool,
     ) -> PyResult<Bound<'py, PyDict>> {
         let values = PyDict::new(py);
-        for (key, json) in self.0.all_texts() {
+        for (key, json) in self.native.all_texts() {
             if wanted(&key) {
-                values.set_item(&key, read(py, &key, &json)?)?;
+                values.set_item(&key, self.give(py, &key, json)?)?;
             }
         }
         Ok(values)

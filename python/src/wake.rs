@@ -1,5 +1,7 @@
-//! The bridge from the runtime's thread to an event loop: answers are collected, and one byte in a socket wakes the loop
-//! for all of them.
+//! The bridge between an event loop and the runtime's thread: what is to be done there, and the answers, go in batches.
+//!
+//! Answers are collected, and one byte in a socket wakes the loop for all of them. In the other direction, whatever one turn
+//! of the loop wants done is handed over at its end, and wakes the thread once.
 //!
 //! The runtime's thread takes no part in the struggle for the interpreter: it neither makes nor drops Python objects, nor
 //! calls any. `loop.call_soon_threadsafe` would need the interpreter's lock for every answer; a socket that the loop
@@ -7,8 +9,10 @@
 
 use std::{
     io::{Read, Write},
+    mem::take,
     os::{fd::AsRawFd, unix::net::UnixStream},
-    sync::{Arc, Mutex, PoisonError},
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use arvel_session::{Result, store::Reply};
@@ -18,6 +22,15 @@ use crate::runtime::runtime;
 
 /// What is to be done on the loop's own thread.
 type Job = Box<dyn FnOnce(Python<'_>) + Send>;
+
+/// What is to be done on the runtime's.
+type Errand = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// So many errands are handed over before the turn has ended: the store can work on them while the loop goes on.
+const ENOUGH: usize = 8;
+
+/// The attribute of an event loop in which its mailbox lives.
+const MAILBOX: &str = "_arvel_session_mailbox";
 
 tokio::task_local! {
     /// The mailbox of the loop for which a task of the runtime works.
@@ -30,6 +43,7 @@ pub(crate) struct Mailbox(Arc<Inner>);
 
 struct Inner {
     jobs: Mutex<Vec<Job>>,
+    errands: Mutex<Vec<Errand>>,
     bell: UnixStream,
 }
 
@@ -59,7 +73,7 @@ impl Mailbox {
     /// The mailbox of this event loop, made when it is first asked for. It lives with the loop, as an attribute.
     pub(crate) fn of(running: &Bound<'_, PyAny>) -> PyResult<Self> {
         let py = running.py();
-        let name = intern!(py, "_arvel_session_mailbox");
+        let name = intern!(py, MAILBOX);
         if let Ok(known) = running.getattr(name) {
             return Ok(known.cast::<Reader>()?.get().mailbox.clone());
         }
@@ -68,6 +82,7 @@ impl Mailbox {
         ear.set_nonblocking(true)?;
         let mailbox = Self(Arc::new(Inner {
             jobs: Mutex::default(),
+            errands: Mutex::default(),
             bell,
         }));
         let descriptor = ear.as_raw_fd();
@@ -86,7 +101,7 @@ impl Mailbox {
 
     /// Leaves a job there, from any thread.
     pub(crate) fn post(&self, job: Job) {
-        let mut jobs = self.0.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut jobs = lock(&self.0.jobs);
         let rings = jobs.is_empty();
         jobs.push(job);
         drop(jobs);
@@ -95,6 +110,41 @@ impl Mailbox {
             let _ = (&self.0.bell).write(&[1]);
         }
     }
+
+    /// Sends the runtime on an errand, at the end of this turn of the loop (which is the mailbox's, and running) at the latest.
+    fn send(&self, running: &Bound<'_, PyAny>, errand: Errand) -> PyResult<()> {
+        let mut errands = lock(&self.0.errands);
+        errands.push(errand);
+        let waiting = errands.len();
+        drop(errands);
+        let py = running.py();
+        if waiting == ENOUGH {
+            return self.hand_over(py);
+        }
+        if waiting == 1 {
+            let reader = running.getattr(intern!(py, MAILBOX))?;
+            let leave = reader.getattr(intern!(py, "leave"))?;
+            running.call_method1(intern!(py, "call_soon"), (leave,))?;
+        }
+        Ok(())
+    }
+
+    fn hand_over(&self, py: Python<'_>) -> PyResult<()> {
+        let errands = take(&mut *lock(&self.0.errands));
+        if errands.is_empty() {
+            return Ok(());
+        }
+        runtime(py)?.spawn(async {
+            for errand in errands {
+                tokio::spawn(errand);
+            }
+        });
+        Ok(())
+    }
+}
+
+fn lock<T>(list: &Mutex<Vec<T>>) -> MutexGuard<'_, Vec<T>> {
+    list.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What the event loop calls when the bell rings.
@@ -109,18 +159,15 @@ impl Reader {
     fn read(&self, py: Python<'_>) {
         let mut rings = [0; 64];
         while matches!((&self.ear).read(&mut rings), Ok(64)) {}
-        let jobs = {
-            let mut jobs = self
-                .mailbox
-                .0
-                .jobs
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            std::mem::take(&mut *jobs)
-        };
+        let jobs = take(&mut *lock(&self.mailbox.0.jobs));
         for job in jobs {
             job(py);
         }
+    }
+
+    /// Hands over what this turn of the loop wants done.
+    fn leave(&self, py: Python<'_>) -> PyResult<()> {
+        self.mailbox.hand_over(py)
     }
 }
 
@@ -135,13 +182,15 @@ pub(crate) fn later<'py, T: Send + 'static>(
     let (mailbox, running) = Mailbox::of_running_loop(py)?;
     let future = running.call_method0(intern!(py, "create_future"))?;
     let waiting = future.clone().unbind();
-    runtime(py)?.spawn(OWN.scope(mailbox.clone(), async move {
+    let own = mailbox.clone();
+    let errand = OWN.scope(own.clone(), async move {
         let answer = reply.await;
-        mailbox.post(Box::new(move |py| {
+        own.post(Box::new(move |py| {
             // What is wrong with the loop, nobody but the loop can hear.
             let _ = settle(py, waiting.bind(py), |py| conclude(py, answer));
         }));
-    }));
+    });
+    mailbox.send(&running, Box::pin(errand))?;
     Ok(future)
 }
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
+
 import pytest
 from arvel_session import SessionData
-from arvel_session.errors import SessionTypeError, SessionValueError
+from arvel_session.errors import SessionTypeError, SessionValueError, SessionWarning
 
 
 def test_reading() -> None:
@@ -98,3 +101,50 @@ def test_identity() -> None:
 
 def test_repr_shows_nothing() -> None:
     assert repr(SessionData.fake().with_("card", "4111")) == "SessionData(…)"
+
+
+async def kept(session: SessionData) -> None:
+    """What a middleware looks for before it commits, `save` looks for too."""
+    await session.save()
+
+
+def test_a_copy_that_was_changed_and_not_put_back_is_warned_about() -> None:
+    session = SessionData.fake().with_("cart", ["book"]).with_("address", {"city": "London"}).with_("n", 1)
+    session.get("cart").append("pen")
+    with pytest.warns(SessionWarning, match='session key "cart": a list or dict'):
+        asyncio.run(kept(session))
+    # Once for each change, also where it is deeper down or came from elsewhere.
+    asyncio.run(kept(session))
+    session.all()["address"]["city"] = "Paris"
+    session.remember("tags", lambda: [[]])[0].append("new")
+    with pytest.warns(SessionWarning) as warned:
+        asyncio.run(kept(session))
+    assert sorted(str(warning.message).split('"')[1] for warning in warned) == ["address", "tags"]
+    assert session.get("cart") == ["book"] and session.get("address") == {"city": "London"}
+
+
+def test_copies_that_nobody_holds_are_forgotten_unless_they_were_changed() -> None:
+    session = SessionData.fake().with_("cart", ["book"]).with_("tags", ["a"])
+    session.get("tags").append("b")
+    before = len([one for one in gc.get_objects() if type(one) is list and one == ["book"]])
+    for _ in range(10_000):
+        session.get("cart")
+    assert len([one for one in gc.get_objects() if type(one) is list and one == ["book"]]) - before < 1000
+    with pytest.warns(SessionWarning, match='session key "tags"'):
+        asyncio.run(kept(session))
+
+
+def test_a_copy_that_was_put_back_or_given_up_is_not_warned_about() -> None:
+    # Warnings are errors here.
+    session = SessionData.fake().with_("cart", ["book"]).with_("tags", ["a"]).with_("old", [1]).with_("draft", {})
+    cart = session.get("cart")
+    cart.append("pen")
+    session.put("cart", cart)
+    session.get("tags").append("b")
+    session.push("tags", "c")
+    session.pull("old").append(2)
+    session.get("cart")
+    asyncio.run(kept(session))
+    session.get("draft")["text"] = "…"
+    session.discard()
+    asyncio.run(kept(session))

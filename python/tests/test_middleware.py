@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 import logging.handlers
 import queue
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 from arvel_session import SessionData, StartSession
-from arvel_session.errors import SessionConfigError, SessionLayerError, SessionTypeError
+from arvel_session.errors import SessionConfigError, SessionLayerError, SessionTypeError, SessionWarning
 from asgi import application, body, http_scope, never, start, visit
 from conftest import DRIVERS, LOOPS, make_config, migrated, store_of
 
@@ -326,6 +327,55 @@ def test_a_value_that_cannot_be_stored_fails_where_it_is_put(tmp_path: Path) -> 
 
     with pytest.raises(SessionTypeError):
         run(visit(middleware(handler, tmp_path)))
+
+
+@pytest.mark.parametrize("driver", ["memory", "file"])
+def test_a_copy_that_was_changed_and_not_put_back_is_warned_about(driver: str, tmp_path: Path) -> None:
+    seen: list[Any] = []
+
+    async def handler(session: SessionData, send: Any) -> None:
+        seen.append(session.get("cart"))
+        if seen[-1] is None:
+            session.put("cart", ["book"])
+        else:
+            seen[-1].append("pen")
+        await send(start())
+        await send(body())
+        if len(seen) == 3:
+            # In a background task.
+            session.all()["cart"].append("pen")
+
+    async def test() -> None:
+        app = middleware(handler, tmp_path, store=store_of(make_config(driver, tmp_path)))
+        cookie = (await visit(app)).cookie
+        with pytest.warns(SessionWarning, match='session key "cart"') as warned:
+            await visit(app, cookie)
+            await visit(app, cookie)
+        assert len(warned) == 3
+        # Warnings are errors here: then nothing is committed.
+        with pytest.raises(SessionWarning):
+            await visit(app, cookie)
+
+    run(test())
+
+
+def test_a_request_is_a_coroutine(tmp_path: Path) -> None:
+    app = middleware(put, tmp_path)
+    # What uvicorn looks at.
+    assert inspect.iscoroutinefunction(app.__call__)
+
+    async def send(message: Any) -> None:
+        pass
+
+    async def test() -> None:
+        request = app(http_scope(), never, send)
+        await asyncio.create_task(request)
+        with pytest.raises(RuntimeError, match="awaited already"):
+            await request
+        await app.__call__(http_scope(), never, send)
+        app(http_scope(), never, send).close()
+
+    run(test())
 
 
 @pytest.mark.parametrize("driver", ["memory", "file"])

@@ -25,6 +25,11 @@ async def refuse(send: Callable[[dict[str, Any]], Awaitable[None]], refusal: Ref
     await send({"type": "http.response.body", "body": refusal.text.encode()})
 
 
+async def refuse_websocket(send: Callable[[dict[str, Any]], Awaitable[None]], refusal: Refusal) -> None:
+    """Answers in place of the application: "try again later", where the server can say more than that it refuses."""
+    await send({"type": "websocket.close", "code": 1013, "reason": refusal.text.strip()})
+
+
 def start(
     function: Callable[..., Awaitable[Any]],
     arguments: tuple[Any, ...],

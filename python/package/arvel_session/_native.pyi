@@ -1,5 +1,8 @@
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable
+from datetime import timedelta
 from typing import Any, final
+
+from typing_extensions import Self, disjoint_base
 
 
 __all__ = [
@@ -7,6 +10,7 @@ __all__ = [
     "Columns",
     "Conflict",
     "Key",
+    "Passage",
     "Record",
     "Refusal",
     "SessionConfig",
@@ -360,27 +364,35 @@ class Refusal:
 @final
 class Visit:
     def __call__(self, message: Any) -> Awaitable[None]: ...
-    def finish(self) -> Awaitable[None] | None: ...
-    @property
-    def started(self) -> bool: ...
 
 @final
+class Passage:
+    def __await__(self) -> Generator[Any, Any, None]: ...
+    def __iter__(self) -> Passage: ...
+    def __next__(self) -> Any: ...
+    def send(self, value: Any) -> Any: ...
+    def throw(self, *error: Any) -> Any: ...
+    def close(self) -> None: ...
+
+@disjoint_base
 class Sessions:
     def __new__(
         cls,
+        app: Callable[[Any, Any, Any], Awaitable[None]],
         store: Store,
-        lifetime: float | None,
-        cookie_name: str | None,
-        secure: bool | None,
-        same_site: str | None,
-        skip: Callable[[Any], bool] | None,
-        keep_flash: Callable[[Any], bool] | None,
-        client_ip: Callable[[Any], str | None] | None,
-        unavailable_status: int,
-    ) -> Sessions: ...
-    def begin(
-        self, scope: Any, send: Callable[[Any], Awaitable[None]]
-    ) -> Visit | Refusal | Awaitable[Visit | Refusal] | None: ...
+        lifetime: float | timedelta | None = None,
+        cookie_name: str | None = None,
+        *,
+        secure: bool | None = None,
+        same_site: str | None = None,
+        skip: Callable[[Any], bool] | None = None,
+        keep_flash: Callable[[Any], bool] | None = None,
+        client_ip: Callable[[Any], str | None] | None = None,
+        unavailable_status: int = 503,
+    ) -> Self: ...
+    @property
+    def app(self) -> Callable[[Any, Any, Any], Awaitable[None]]: ...
+    def __call__(self, scope: Any, receive: Any, send: Any) -> Coroutine[Any, Any, None]: ...
 
 def listen() -> None: ...
 def checks() -> list[str]: ...

@@ -16,6 +16,7 @@ __all__ = [
     "SessionUnavailableError",
     "SessionUnsupportedError",
     "SessionValueError",
+    "SessionWarning",
 ]
 
 
@@ -72,3 +73,7 @@ class SessionUnsupportedError(SessionError):
 
 class SessionLayerError(SessionError):
     """``StartSession`` stands twice in front of a handler, with different settings."""
+
+
+class SessionWarning(UserWarning):
+    """What a session does not store, though it may look as if it did: a list or dict that ``get`` returned was changed."""

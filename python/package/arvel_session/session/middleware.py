@@ -6,8 +6,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from datetime import timedelta
 from typing import Any
 
-from .._bridge import refuse
-from .._native import Refusal, Sessions, Store, Visit
+from .._native import Sessions, Store
 
 __all__ = ["StartSession"]
 
@@ -18,7 +17,7 @@ _Send = Callable[[_Message], Awaitable[None]]
 _App = Callable[[_Scope, _Receive, _Send], Awaitable[None]]
 
 
-class StartSession:
+class StartSession(Sessions):
     """Loads the session at the start of a request, attaches it to ``request.state.session``, and writes it back before
     the response's head leaves, and again when a streaming body ends.
 
@@ -43,8 +42,6 @@ class StartSession:
     :raises SessionConfigError: a setting is impossible.
     """
 
-    __slots__ = ("_begin", "app")
-
     def __init__(
         self,
         app: _App,
@@ -59,39 +56,10 @@ class StartSession:
         client_ip: Callable[[_Scope], str | None] | None = None,
         unavailable_status: int = 503,
     ) -> None:
-        if isinstance(lifetime, timedelta):
-            lifetime = lifetime.total_seconds()
-        self.app = app
-        self._begin = Sessions(
-            store, lifetime, cookie_name, secure, same_site, skip, keep_flash, client_ip, unavailable_status
-        ).begin
-
-    async def __call__(self, scope: _Scope, receive: _Receive, send: _Send) -> None:
-        kind = scope["type"]
-        if kind != "http" and kind != "websocket":
-            await self.app(scope, receive, send)
-            return
-        visit = self._begin(scope, send)
-        if type(visit) is not Visit:
-            if visit is None:
-                await self.app(scope, receive, send)
-                return
-            if type(visit) is not Refusal:
-                visit = await visit
-            if type(visit) is Refusal:
-                await _refuse(scope, send, visit)
-                return
-        await self.app(scope, receive, visit)
-        # What background tasks and websockets have changed; before a response begins, nothing is committed.
-        if visit.started or kind == "websocket":
-            late = visit.finish()
-            if late is not None:
-                await late
+        # All of it is for `__new__`. A request is a call of the native class; a server that looks whether this is an
+        # ASGI application at all wants to see a coroutine function, and finds this one.
+        self.__dict__["__call__"] = _called.__get__(self)
 
 
-async def _refuse(scope: _Scope, send: _Send, refusal: Refusal) -> None:
-    if scope["type"] == "http":
-        await refuse(send, refusal)
-    else:
-        # "Try again later", where the server can say more than that it refuses.
-        await send({"type": "websocket.close", "code": 1013, "reason": refusal.text.strip()})
+async def _called(sessions: StartSession, scope: _Scope, receive: _Receive, send: _Send) -> None:
+    await sessions(scope, receive, send)
