@@ -100,30 +100,62 @@ app = StartSession(Starlette(routes=[Route("/", count)]), store=arvel_session.Se
 '''
 
 
+class Uvicorn:
+    """`shop:app` under uvicorn, as a process of its own, and one visitor."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        environment = {**os.environ, "SESSION_DRIVER": "file", "SESSION_SECRET_KEY": KEY}
+        command = [sys.executable, "-m", "uvicorn", "shop:app", "--port", str(port), *options]
+        self.server = subprocess.Popen(command, cwd=folder, env=environment)
+        self.url, self.cookie = f"http://127.0.0.1:{port}/", ""
+
+    def __enter__(self) -> Uvicorn:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.server.terminate()
+        self.server.wait(30)
+
+    def get(self) -> Any:
+        """The answer; `None` where nobody listens, or no more."""
+        request = urllib.request.Request(self.url, headers={"cookie": self.cookie, "connection": "close"})
+        try:
+            with urllib.request.urlopen(request) as response:
+                self.cookie = (response.headers["set-cookie"] or self.cookie).split(";")[0]
+                return json.load(response)
+        except (ConnectionError, urllib.error.URLError):
+            return None
+
+    def until(self, done: Callable[[list[Any]], bool]) -> list[Any]:
+        """All answers until these are enough."""
+        answers: list[Any] = []
+        deadline = time.monotonic() + 60
+        while not done(answers):
+            assert time.monotonic() < deadline, answers
+            answer = self.get()
+            if answer is not None:
+                answers.append(answer)
+        return answers
+
+
 def test_uvicorn_with_workers(tmp_path: Path) -> None:
     (tmp_path / "shop.py").write_text(APP)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    environment = {**os.environ, "SESSION_DRIVER": "file", "SESSION_SECRET_KEY": KEY}
-    command = [sys.executable, "-m", "uvicorn", "shop:app", "--workers", "2", "--port", str(port)]
-    server = subprocess.Popen(command, cwd=tmp_path, env=environment)
-    try:
-        url, cookie = f"http://127.0.0.1:{port}/", ""
-        answers: list[tuple[int, int]] = []
-        deadline = time.monotonic() + 60
-        while len({process for process, _ in answers}) < 2 and time.monotonic() < deadline:
-            request = urllib.request.Request(url, headers={"cookie": cookie, "connection": "close"})
-            try:
-                with urllib.request.urlopen(request) as response:
-                    cookie = (response.headers["set-cookie"] or cookie).split(";")[0]
-                    answers.append(json.load(response))
-            except ConnectionError:
-                continue
-            except urllib.error.URLError:
-                continue
-        assert len({process for process, _ in answers}) == 2
-        assert [number for _, number in answers] == list(range(1, len(answers) + 1))
-    finally:
-        server.terminate()
-        server.wait(30)
+    with Uvicorn(tmp_path, "--workers", "2") as server:
+        answers = server.until(lambda answers: len({process for process, _ in answers}) == 2)
+    assert [number for _, number in answers] == list(range(1, len(answers) + 1))
+
+
+def test_uvicorn_with_reload(tmp_path: Path) -> None:
+    """An application that is edited starts anew, and goes on with the session."""
+    shop = tmp_path / "shop.py"
+    shop.write_text(APP)
+    with Uvicorn(tmp_path, "--reload", "--reload-delay", "0.1") as server:
+        [[first, one]] = server.until(lambda answers: len(answers) == 1)
+        shop.write_text(APP.replace('increment("n")', 'increment("n", 100)'))
+        # What the older process still answers counts by one.
+        answers = server.until(lambda answers: bool(answers) and answers[-1][0] != first)
+    assert one == 1
+    assert answers[-1][1] == len(answers) - 1 + one + 100
