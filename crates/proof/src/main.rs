@@ -54,6 +54,9 @@ struct Run {
     /// Proves this driver alone; may be given several times.
     #[arg(long = "driver", value_enum)]
     drivers: Vec<Driver>,
+    /// Runs every second server in Python, by this interpreter with arvel_session in it: what two languages share.
+    #[arg(long, value_name = "PYTHON")]
+    beside: Option<PathBuf>,
     /// Takes hours.
     #[arg(long, conflicts_with = "short")]
     soak: bool,
@@ -86,7 +89,8 @@ fn serve(address: SocketAddr) -> Result<()> {
 fn prove(run: &Run) -> Result<()> {
     let seed = run.seed.unwrap_or_else(|| fastrand::u64(..1 << 32));
     println!("seed {seed}");
-    let parts = chosen(&run.parts, &Part::ALL);
+    let mut parts = chosen(&run.parts, &Part::ALL);
+    parts.retain(|part| run.beside.is_none() || !part.looks_inside());
     let among = chosen(&run.drivers, Driver::value_variants());
     let drivers = |part: Part| part.drivers(&among, run.scale(), seed);
     let needed: Vec<Driver> = parts.iter().flat_map(|part| drivers(*part)).collect();
@@ -97,6 +101,7 @@ fn prove(run: &Run) -> Result<()> {
         scale: run.scale(),
         seed,
         evidence: xtask::repository::root().join("target/proof"),
+        beside: run.beside()?,
     };
     let mut report = Report::new(seed);
     let runtime = Runtime::new().context("starting a runtime")?;
@@ -147,6 +152,12 @@ fn say(part: Part, driver: Driver, outcome: &Outcome, begun: Instant) {
 }
 
 impl Run {
+    /// The servers run in folders of their own.
+    fn beside(&self) -> Result<Option<PathBuf>> {
+        let beside = self.beside.as_deref().map(std::path::absolute);
+        beside.transpose().context("finding Python")
+    }
+
     fn scale(&self) -> Scale {
         match (self.short, self.soak) {
             (true, _) => Scale::Short,

@@ -7,7 +7,7 @@ use clap::ValueEnum;
 use xtask::error::{Context, Result};
 use xtask::guard::Guard;
 use xtask::process::cargo;
-use xtask::{install, services};
+use xtask::{install, repository, services};
 
 use crate::python;
 use crate::runner::Runner;
@@ -60,9 +60,10 @@ pub(crate) struct Bench {
     #[arg(long, requires = "instructions")]
     bless: bool,
     /// Measures the Python package beside its peers, and nothing else.
-    #[arg(long, conflicts_with_all = ["instructions", "report"])]
+    #[arg(long, conflicts_with = "instructions")]
     python: bool,
-    /// Measures nothing, and writes the figures of docs/performance/figures.json into docs/performance.md.
+    /// Measures nothing, and writes the figures of docs/performance/figures.json into docs/performance.md; with `--python`
+    /// it measures, and writes that part.
     #[arg(long)]
     report: bool,
 }
@@ -104,11 +105,11 @@ pub(crate) fn smoke(steps: &mut Steps) -> Result<()> {
 impl Bench {
     /// Builds and measures.
     pub(crate) fn run(&self, steps: &mut Steps) -> Result<()> {
-        if self.report {
-            return steps.need("report", report);
-        }
         if self.python {
             return self.python(steps);
+        }
+        if self.report {
+            return steps.need("report", report);
         }
         steps.need("build the benchmark", || self.build())?;
         if self.instructions {
@@ -145,7 +146,8 @@ impl Bench {
             guard: &guard,
             variables: variables.into_iter().collect(),
         };
-        python::bench(steps, &runner, self.quick)
+        let document = self.report.then(|| repository::root().join(DOCUMENT));
+        python::bench(steps, &runner, self.quick, document.as_deref())
     }
 
     /// Runs a part on new servers, so that none finds what another has left.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use xtask::error::{Error, Result};
-use xtask::repository;
+use xtask::{process, repository};
 
 use crate::runner::Runner;
 use crate::steps::Steps;
@@ -26,19 +26,29 @@ pub(crate) fn test(steps: &mut Steps, runner: &Runner<'_>, filters: &[String]) -
     steps.run("Python tests", || python.pytest(filters))?;
     if filters.is_empty() {
         steps.run("Python types", || python.types())?;
+        steps.run("the proof, in Rust and Python", || python.prove())?;
     }
     Ok(())
 }
 
-/// Builds the wheel as its users have it, and measures it.
-pub(crate) fn bench(steps: &mut Steps, runner: &Runner<'_>, quick: bool) -> Result<()> {
+/// Builds the wheel as its users have it, and measures it; the tables go into `document`, too.
+pub(crate) fn bench(
+    steps: &mut Steps,
+    runner: &Runner<'_>,
+    quick: bool,
+    document: Option<&Path>,
+) -> Result<()> {
     let python = Python {
         runner,
         profile: "release",
     };
     steps.need("the Python wheel", || python.build("bench"))?;
     let seconds = if quick { "0.1" } else { "3" };
-    let bench = ["bench/bench.py", "--seconds", seconds];
+    let document = document.map(|document| document.display().to_string());
+    let mut bench = vec!["bench/bench.py", "--seconds", seconds];
+    if let Some(document) = &document {
+        bench.extend(["--report", document]);
+    }
     steps.run("Python", || {
         python.need(&python.program("python"), &bench, &[])
     })
@@ -119,6 +129,14 @@ impl Python<'_> {
             "pyproject.toml",
         ];
         self.need(&python, &stubs, &[])
+    }
+
+    /// Servers in Rust and in Python on one store, in short; it has stores of its own.
+    fn prove(&self) -> Result<()> {
+        let proof = ["run", "--quiet", "--package", "proof", "--"];
+        let python = self.program("python").display().to_string();
+        let run = ["run", "--short", "--part", "quiet", "--part", "network"];
+        process::cargo(&[&proof[..], &run, &["--beside", &python]].concat(), &[])
     }
 
     fn place(&self) -> PathBuf {

@@ -3,6 +3,7 @@
 use std::{
     io::{BufRead, BufReader},
     net::SocketAddr,
+    path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
 };
 
@@ -11,15 +12,20 @@ use http_body_util::{BodyExt, Full};
 use hyper::{Method, Request, StatusCode, client::conn::http1, header::HOST};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
-use xtask::error::{Context, Error, Result};
+use xtask::{
+    error::{Context, Error, Result},
+    repository,
+};
 
 use super::Place;
 use crate::server::{self, LISTENING, Stats};
 
-/// `proof serve` on a store. It ends with this.
+/// `proof serve` on a store, or what stands for it in Python. It ends with this.
 #[derive(Debug)]
 pub struct Process {
     place: Place,
+    /// The interpreter of one in Python.
+    python: Option<PathBuf>,
     address: SocketAddr,
     running: Option<(Child, ChildStdin)>,
 }
@@ -30,8 +36,21 @@ impl Process {
     /// # Errors
     /// It does not start.
     pub fn start(place: &Place) -> Result<Self> {
+        Self::begin(place, None)
+    }
+
+    /// Starts one in Python, by this interpreter.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn start_in_python(place: &Place, python: &Path) -> Result<Self> {
+        Self::begin(place, Some(python.to_owned()))
+    }
+
+    fn begin(place: &Place, python: Option<PathBuf>) -> Result<Self> {
         let mut process = Self {
             place: place.clone(),
+            python,
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
             running: None,
         };
@@ -41,10 +60,9 @@ impl Process {
 
     /// At any free address the first time, and at the same one ever after.
     fn spawn(&mut self) -> Result<()> {
-        let program = std::env::current_exe().context("finding this program")?;
-        let mut command = Command::new(program);
+        let mut command = self.program()?;
         command
-            .args(["serve", &self.address.to_string()])
+            .arg(self.address.to_string())
             .current_dir(&self.place.folder)
             .env_clear()
             .envs(
@@ -70,6 +88,18 @@ impl Process {
             .and_then(|said| said.parse().ok());
         self.address = said.ok_or_else(|| Error::new(format!("a server has said {line:?}")))?;
         Ok(())
+    }
+
+    fn program(&self) -> Result<Command> {
+        if let Some(python) = &self.python {
+            let mut command = Command::new(python);
+            command.arg(repository::root().join("python/tests/under_proof.py"));
+            return Ok(command);
+        }
+        let program = std::env::current_exe().context("finding this program")?;
+        let mut command = Command::new(program);
+        command.arg("serve");
+        Ok(command)
     }
 
     /// Where it listens.

@@ -20,7 +20,7 @@ use fastrand::Rng;
 use xtask::{error::Result, guard::Guard};
 
 use crate::{
-    field::{Driver, Servers},
+    field::{Driver, Place, Process, Servers},
     report::Outcome,
 };
 
@@ -90,6 +90,12 @@ impl Part {
         }
     }
 
+    /// Whether it asks a server for what only those in Rust answer.
+    #[must_use]
+    pub fn looks_inside(self) -> bool {
+        matches!(self, Self::Clock | Self::Cancel)
+    }
+
     /// The drivers of these that it is run on: all that it concerns. In short it is one or two, drawn by the seed.
     #[must_use]
     pub fn drivers(self, among: &[Driver], scale: Scale, seed: u64) -> Vec<Driver> {
@@ -154,6 +160,18 @@ pub struct Ground {
     pub seed: u64,
     /// Where histories go that violate something.
     pub evidence: PathBuf,
+    /// The Python for every second server: then two languages share the sessions.
+    pub beside: Option<PathBuf>,
+}
+
+impl Ground {
+    /// Starts the server of this number.
+    fn server(&self, number: usize, place: &Place) -> Result<Process> {
+        match &self.beside {
+            Some(python) if number % 2 == 1 => Process::start_in_python(place, python),
+            _ => Process::start(place),
+        }
+    }
 }
 
 /// Runs a part on a driver.

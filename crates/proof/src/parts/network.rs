@@ -14,7 +14,7 @@ use super::{
     stage::{Befallen, Stage, lasting, no_server},
 };
 use crate::{
-    field::{Driver, Place, Process, Proxy, Servers, Wire},
+    field::{Driver, Place, Proxy, Servers, Wire},
     load::Load,
     report::Outcome,
 };
@@ -27,7 +27,9 @@ pub(super) async fn run(ground: &Ground, servers: &Servers, driver: Driver) -> R
     for (place, wire) in places.iter_mut().zip(&wires) {
         place.go_through(port, wire.port());
     }
-    let processes = places.iter().map(Process::start).collect::<Result<_>>()?;
+    let processes = places.iter().enumerate();
+    let processes = processes.map(|(number, place)| ground.server(number, place));
+    let processes = processes.collect::<Result<_>>()?;
     let mut stage = Stage::of(ground, place, HASTY, processes);
     for _ in 0..ground.scale.pick(1, 6, 120) {
         let seed = stage.next_seed();

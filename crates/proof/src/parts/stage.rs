@@ -60,7 +60,7 @@ impl Stage {
         timeout: Duration,
         processes: usize,
     ) -> Result<Self> {
-        let processes = (0..processes).map(|_| Process::start(&place));
+        let processes = (0..processes).map(|number| ground.server(number, &place));
         let processes = processes.collect::<Result<_>>()?;
         Ok(Self::of(ground, place, timeout, processes))
     }
