@@ -1,7 +1,8 @@
 """What sessions cost under Starlette: `cargo xtask bench --python`.
 
 In process: ASGI calls without sockets, one event loop, a session of about 300 bytes. What is shown is what a middleware
-adds to the bare application, as the median of rounds in which all take turns.
+adds to the bare application, as the median of rounds in which all take turns. With ``--report`` the tables go into that
+document, too.
 """
 
 from __future__ import annotations
@@ -9,15 +10,20 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import platform
+import re
 import statistics
 import tempfile
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import primitives
 import uvloop
 from arvel_session import SessionConfig, SessionManager, StartSession
+from starlette import __version__ as starlette_version
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.sessions import SessionMiddleware
@@ -42,9 +48,6 @@ CONTENT: dict[str, Any] = {
     "theme": "dark",
     "intended": "/account/orders?page=2",
 }
-
-Call = Callable[[], Awaitable[None]]
-
 
 async def nothing(request: Request) -> PlainTextResponse:
     return PlainTextResponse("ok")
@@ -91,7 +94,7 @@ async def receive() -> dict[str, Any]:
 class Browser:
     """A client that keeps its cookie."""
 
-    def __init__(self, app: Starlette) -> None:
+    def __init__(self, app: Any) -> None:
         self.app = app
         self.cookie = b""
 
@@ -152,29 +155,87 @@ async def batch(browser: Browser, path: str, count: int) -> float:
     return (time.process_time() - begin) / count * 1e6
 
 
-async def in_process(seconds: float) -> None:
-    subjects = {
-        "bare Starlette": Browser(application(lambda action: nothing, [])),
-        "Starlette's SessionMiddleware": Browser(application(theirs, [Middleware(SessionMiddleware, secret_key=KEY)])),
-        "arvel-session, cookie (sealed)": Browser(sessions(store("cookie"))),
-        "starsessions, in memory": Browser(starsessions(InMemoryStore())),
-        "arvel-session, memory": Browser(sessions(store("memory"))),
-    }
-    samples: dict[tuple[str, str], list[float]] = {}
-    for browser in subjects.values():
+Samples = dict[tuple[str, str], list[float]]
+
+# What is compared, by the names in the tables.
+BARE = "bare Starlette"
+STARLETTE = "Starlette's SessionMiddleware"
+COOKIE = "arvel-session, cookie (sealed)"
+STARSESSIONS = "starsessions, in memory"
+MEMORY = "arvel-session, memory"
+AROUND = "a middleware that does nothing"
+STATE = "one that sets `request.state.session`, which is read"
+ALONE = "without a framework: "
+
+
+async def in_turns(subjects: dict[str, tuple[Browser, list[str]]], seconds: float) -> dict[tuple[str, str], float]:
+    """The median of each, in rounds."""
+    samples: Samples = {}
+    for browser, _ in subjects.values():
         await browser.get("/fill")
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        for name, browser in subjects.items():
-            for path in ("/read", "/write"):
+        for name, (browser, paths) in subjects.items():
+            for path in paths:
                 samples.setdefault((name, path), []).append(await batch(browser, path, 200))
-    print("| µs a request | read | added | read + write | added |")
-    print("|---|---|---|---|---|")
-    bare = {path: statistics.median(samples["bare Starlette", path]) for path in ("/read", "/write")}
-    for name in subjects:
-        read, write = (statistics.median(samples[name, path]) for path in ("/read", "/write"))
-        print(f"| {name} | {read:.1f} | {read - bare['/read']:.1f} | {write:.1f} | {write - bare['/write']:.1f} |")
-    print()
+    return {subject: statistics.median(all_samples) for subject, all_samples in samples.items()}
+
+
+async def in_process(seconds: float) -> list[str]:
+    both, none = ["/read", "/write"], ["/none"]
+    subjects = {
+        BARE: (Browser(application(lambda action: nothing, [])), both),
+        STARLETTE: (Browser(application(theirs, [Middleware(SessionMiddleware, secret_key=KEY)])), both),
+        COOKIE: (Browser(sessions(store("cookie"))), both),
+        STARSESSIONS: (Browser(starsessions(InMemoryStore())), both),
+        MEMORY: (Browser(sessions(store("memory"))), both),
+        AROUND: (Browser(application(lambda action: nothing, [Middleware(primitives.Around)])), both[:1]),
+        STATE: (Browser(application(lambda action: primitives.state, [Middleware(primitives.Given)])), both[:1]),
+        ALONE: (Browser(primitives.bare), none),
+    }
+    for driver in ("memory", "cookie"):
+        app = primitives.without_starlette(store(driver).store(), CONTENT)
+        subjects[ALONE + driver] = (Browser(app), [*both, *none])
+    took = await in_turns(subjects, seconds)
+    return [*added(took), "", *where(took), "", *targets(took), ""]
+
+
+def added(took: dict[tuple[str, str], float]) -> list[str]:
+    """What each middleware adds to the bare application."""
+    lines = ["| µs a request | read | added | read + write | added |", "|---|---|---|---|---|"]
+    for name in (BARE, STARLETTE, COOKIE, STARSESSIONS, MEMORY):
+        cells = [f"{took[name, path]:.1f} | {took[name, path] - took[BARE, path]:.1f}" for path in ("/read", "/write")]
+        lines.append(f"| {name} | {cells[0]} | {cells[1]} |")
+    return lines
+
+
+def where(took: dict[tuple[str, str], float]) -> list[str]:
+    """Where that goes: what is not ours, and what ours costs without a framework around it."""
+    lines = ["| of what is added, µs | |", "|---|---|"]
+    for name in (AROUND, STATE):
+        lines.append(f"| {name}, under Starlette | {took[name, '/read'] - took[BARE, '/read']:.1f} |")
+    bare = took[ALONE, "/none"]
+    for driver in ("memory", "cookie"):
+        name = ALONE + driver
+        for path, what in (("/none", "untouched"), ("/read", "read"), ("/write", "read + write")):
+            lines.append(f"| {name}, {what} | {took[name, path] - bare:.1f} |")
+    return lines
+
+
+def targets(took: dict[tuple[str, str], float]) -> list[str]:
+    """What was asked for, and what was reached."""
+    lines = ["| target | reached | |", "|---|---|---|"]
+    for ours, theirs, path, share in (
+        (COOKIE, STARLETTE, "/read", 4),
+        (COOKIE, STARLETTE, "/write", 6),
+        (MEMORY, STARSESSIONS, "/read", 5),
+        (MEMORY, STARSESSIONS, "/write", 5),
+    ):
+        bare = took[BARE, path]
+        ratio = (took[theirs, path] - bare) / (took[ours, path] - bare)
+        what = f"{ours}, {'read' if path == '/read' else 'read + write'}: added ≤ 1/{share} of {theirs}"
+        lines.append(f"| {what} | 1/{ratio:.1f} | {'✓' if ratio >= share else '✗'} |")
+    return lines
 
 
 async def crowd(app: Starlette, path: str, concurrent: int, seconds: float) -> float:
@@ -196,40 +257,95 @@ async def crowd(app: Starlette, path: str, concurrent: int, seconds: float) -> f
     return done / (time.perf_counter() - begin)
 
 
-async def stores(seconds: float) -> None:
+FILE = "arvel-session, file"
+SQLITE = "arvel-session, SQLite"
+RAW = "no session: one command to Redis by a raw asyncio protocol, or two"
+THEIR_REDIS = "starsessions, Redis"
+OUR_REDIS = "arvel-session, Redis"
+
+
+async def stores(seconds: float) -> list[str]:
     with tempfile.TemporaryDirectory() as folder:
-        made: dict[str, Starlette] = {"arvel-session, file": sessions(store("file", files_path=f"{folder}/files"))}
+        made: dict[str, Starlette] = {FILE: sessions(store("file", files_path=f"{folder}/files"))}
         database = store("database", database_url=f"sqlite:{folder}/sessions.db")
         await database.migrate()
-        made["arvel-session, SQLite"] = sessions(database)
+        made[SQLITE] = sessions(database)
         if url := os.environ.get("ARVEL_TEST_REDIS"):
             prefix = uuid.uuid4().hex
-            made["starsessions, Redis"] = starsessions(RedisStore(url, prefix=prefix))
-            made["arvel-session, Redis"] = sessions(store("redis", redis_url=url, redis_prefix=f"{prefix}:"))
-        print("| requests a second | concurrent | read | read + write |")
-        print("|---|---|---|---|")
-        for concurrent in (32, 64):
+            made[RAW] = application(await primitives.raw_redis(url), [])
+            made[THEIR_REDIS] = starsessions(RedisStore(url, prefix=prefix))
+            made[OUR_REDIS] = sessions(store("redis", redis_url=url, redis_prefix=f"{prefix}:"))
+        rates = await in_crowds(made, seconds)
+    lines = ["| requests a second | concurrent | read | read + write |", "|---|---|---|---|"]
+    for concurrent in CROWDS:
+        for name in made:
+            read, write = (rates[name, path, concurrent] for path in ("/read", "/write"))
+            lines.append(f"| {name} | {concurrent} | {read:,.0f} | {write:,.0f} |")
+    return [*lines, "", *store_targets(rates), ""]
+
+
+CROWDS = (32, 64)
+
+
+async def in_crowds(made: dict[str, Starlette], seconds: float) -> dict[tuple[str, str, int], float]:
+    """The median of three rounds in which all take turns."""
+    rates: dict[tuple[str, str, int], list[float]] = {}
+    for _ in range(3):
+        for concurrent in CROWDS:
             for name, app in made.items():
-                read, write = [await crowd(app, path, concurrent, seconds) for path in ("/read", "/write")]
-                print(f"| {name} | {concurrent} | {read:,.0f} | {write:,.0f} |", flush=True)
-        print()
+                for path in ("/read", "/write"):
+                    rate = await crowd(app, path, concurrent, seconds / 3)
+                    rates.setdefault((name, path, concurrent), []).append(rate)
+    return {subject: statistics.median(all_rates) for subject, all_rates in rates.items()}
+
+
+def store_targets(rates: dict[tuple[str, str, int], float]) -> list[str]:
+    lines = ["| target | reached | |", "|---|---|---|"]
+    for name in (FILE, SQLITE):
+        read, write = rates[name, "/read", 32], rates[name, "/write", 32]
+        what = f"{name}, 32 concurrent: ≥ 3,000 reads and 2,000 read + writes a second"
+        mark = "✓" if read >= 3000 and write >= 2000 else "✗"
+        lines.append(f"| {what} | {read:,.0f} and {write:,.0f} | {mark} |")
+    for concurrent in CROWDS:
+        for path, what in (("/read", "read"), ("/write", "read + write")):
+            if (THEIR_REDIS, path, concurrent) not in rates:
+                continue
+            times = rates[OUR_REDIS, path, concurrent] / rates[THEIR_REDIS, path, concurrent]
+            mark = "✓" if times >= 5 else "✗"
+            lines.append(f"| Redis, {what}, {concurrent} concurrent: ≥ 5 × starsessions | {times:.1f} × | {mark} |")
+    return lines
+
+
+def write(report: Path, lines: list[str]) -> None:
+    """Puts the tables in their place in the document."""
+    text = report.read_text()
+    tables = "\n".join(["<!-- python -->", "", *lines, "<!-- end -->"])
+    written, places = re.subn(r"<!-- python -->.*?<!-- end -->", lambda _: tables, text, count=1, flags=re.DOTALL)
+    assert places == 1, f"{report} has no place for the Python part"
+    report.write_text(written)
 
 
 def main() -> None:
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--seconds", type=float, default=3.0)
     arguments.add_argument("--only", choices=["in-process", "stores"])
+    arguments.add_argument("--report", type=Path)
     chosen = arguments.parse_args()
+    versions = f"CPython {platform.python_version()}, Starlette {starlette_version}, {os.cpu_count()} cores."
+    lines = [versions, ""]
     for name, loop in (("asyncio", asyncio.new_event_loop), ("uvloop", uvloop.new_event_loop)):
         running = loop()
-        print(f"On {name}:\n")
+        lines += [f"### On {name}", ""]
         try:
             if chosen.only != "stores":
-                running.run_until_complete(in_process(chosen.seconds * 4))
+                lines += running.run_until_complete(in_process(chosen.seconds * 4))
             if chosen.only != "in-process":
-                running.run_until_complete(stores(chosen.seconds))
+                lines += running.run_until_complete(stores(chosen.seconds))
         finally:
             running.close()
+    print("\n".join(lines))
+    if chosen.report:
+        write(chosen.report, lines)
 
 
 if __name__ == "__main__":
