@@ -16,7 +16,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 pub use crate::tower::Facts;
 use crate::{
     Error, Result, SessionData, StartSession,
-    engine::{CommitRun, Opening, finish_late},
+    engine::{CommitRun, Opening, Pass, finish_late},
     lifecycle::{CookieChange, Moment, Opened},
     session::Phase,
     store::Reply,
@@ -154,6 +154,14 @@ impl Visit {
             navigation: facts.navigation,
         };
         let shared = self.shared.clone();
+        if let Pass::Clean { change, read } = shared.engine.pass(&self.session, moment) {
+            return Reply::ready(Ok(Head {
+                shared,
+                change,
+                read,
+                failure: None,
+            }));
+        }
         self.commit(moment, move |session, committed| {
             Ok(Head::new(&shared, session, committed))
         })
