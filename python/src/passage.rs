@@ -78,11 +78,11 @@ impl Passage {
         while let Some(iterator) = stage.iterator() {
             let iterator = iterator.bind(py);
             let output = match input.take() {
-                Some(input) => input.give(iterator)?,
+                Some(input) => input.give(iterator),
                 // What is waited for only now hears of nothing but that it has begun.
-                None => iterator.send(&py.None().into_bound(py))?,
+                None => iterator.send(&py.None().into_bound(py)),
             };
-            match output {
+            match output.inspect_err(|_| stage.leave())? {
                 Output::Next(awaited) => {
                     self.0 = stage;
                     return Ok(Some(awaited));
@@ -119,6 +119,13 @@ impl Stage {
                 Some(iterator)
             }
             Self::New(_) | Self::Over => None,
+        }
+    }
+
+    /// It ends here, and not by itself.
+    fn leave(&self) {
+        if let Self::Inside(_, Some(visit), _) = self {
+            visit.get().leave();
         }
     }
 
@@ -267,6 +274,7 @@ impl Passage {
         {
             close.call0()?;
         }
+        stage.leave();
         Ok(())
     }
 }

@@ -94,6 +94,21 @@ impl Visit {
         }
     }
 
+    /// The application has failed, or its client has left: what was changed since the head left is stored in the background.
+    ///
+    /// Dropping it does that too, but a traceback can keep it for as long as it likes.
+    pub(crate) fn leave(&self) {
+        let changed = |visit: &&visit::Visit| self.has_started() && visit.is_changed();
+        let Some(visit) = self.visit.as_ref().filter(changed) else {
+            return;
+        };
+        let _context = self.door.runtime.enter();
+        let mut ended = visit.end();
+        if ended.take_ready().is_none() {
+            self.door.runtime.spawn(async { drop(ended.await) });
+        }
+    }
+
     /// Whether the response has begun.
     pub(crate) fn has_started(&self) -> bool {
         self.stage.load(Ordering::Relaxed) == STARTED

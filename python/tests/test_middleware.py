@@ -449,6 +449,7 @@ def test_a_client_that_leaves_loses_nothing_that_was_begun(tmp_path: Path) -> No
         async def look() -> None:
             while not seen or "later" not in seen[-1]:
                 await visit(reader, cookie)
+                await asyncio.sleep(0)
 
         await asyncio.wait_for(look(), 10)
 

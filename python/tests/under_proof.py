@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import socket
 import sys
@@ -146,6 +147,8 @@ def main() -> None:
     host, port = sys.argv[-1].rsplit(":", 1)
     listener = socket.create_server((host, int(port)))
     print("listening on {}:{}".format(*listener.getsockname()), flush=True)
+    # Stores fail as the proof wants it.
+    logging.getLogger("arvel_session").addHandler(logging.NullHandler())
     config = uvicorn.Config(application(), lifespan="off", log_level="critical")
     uvicorn.Server(config).run(sockets=[listener])
 
