@@ -11,8 +11,8 @@ use crate::{
 
 type Native = arvel_session::SessionData;
 
-/// So many are remembered whether anybody still holds them or not.
-const MANY: usize = 64;
+/// So many are watched at once; then the older half of them, as far as nobody has changed them so far, is forgotten.
+const MANY: usize = 256;
 
 /// Those of one session, until its request ends.
 #[derive(Default)]
@@ -38,7 +38,8 @@ impl Copies {
         let mut copies = self.lock();
         // A websocket may ask for years.
         if copies.len() == copies.capacity() && copies.len() >= MANY {
-            copies.retain(|copy| copy.matters(value.py()));
+            let mut place = 0..copies.len();
+            copies.retain(|copy| place.next() >= Some(MANY / 2) || copy.is_changed(value.py()));
         }
         let (key, value) = (key.into(), value.clone().unbind());
         copies.push(Copy { key, json, value });
@@ -85,11 +86,6 @@ impl Copy {
         // Another language may have written the same value in another way.
         let before = read(py, &self.key, &self.json).and_then(|value| write(&self.key, &value));
         before.map_or(true, |before| before != now)
-    }
-
-    /// Whether somebody has changed it, or holds it and still may.
-    fn matters(&self, py: Python<'_>) -> bool {
-        self.value.get_refcnt(py) > 1 || self.is_changed(py)
     }
 
     fn warn(&self, py: Python<'_>) -> PyResult<()> {

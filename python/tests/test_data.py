@@ -123,7 +123,7 @@ def test_a_copy_that_was_changed_and_not_put_back_is_warned_about() -> None:
     assert session.get("cart") == ["book"] and session.get("address") == {"city": "London"}
 
 
-def test_copies_that_nobody_holds_are_forgotten_unless_they_were_changed() -> None:
+def test_of_many_copies_the_older_are_forgotten_unless_they_were_changed() -> None:
     session = SessionData.fake().with_("cart", ["book"]).with_("tags", ["a"])
     session.get("tags").append("b")
     before = len([one for one in gc.get_objects() if type(one) is list and one == ["book"]])
