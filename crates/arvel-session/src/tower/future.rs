@@ -84,6 +84,13 @@ struct Exit {
     facts: Facts,
 }
 
+/// A response on its way out, or one that has to wait for the store.
+#[allow(clippy::large_enum_variant, reason = "it lives for one statement")]
+enum Handled<R> {
+    Done(Response<SessionBody<R>>),
+    Committing(CommitRun, Response<R>),
+}
+
 /// Why there is no session, and where one failed, its layer.
 struct Refusal {
     error: Error,
@@ -168,8 +175,29 @@ impl Exit {
         }
     }
 
-    fn commit(&self, session: SessionData, moment: Moment) -> CommitRun {
-        CommitRun::new(self.shared.engine.clone(), session, moment)
+    /// The handler has answered.
+    fn handled<R: Body<Data = Bytes>>(
+        &self,
+        session: SessionData,
+        response: Response<R>,
+        cx: &mut Context<'_>,
+    ) -> Handled<R> {
+        let moment = self.moment(&response);
+        match self.shared.engine.pass(&session, moment) {
+            Pass::Untouched => Handled::Done(response.map(SessionBody::plain)),
+            Pass::Clean { change, read } => {
+                Handled::Done(self.conclude(session, response, &change, read))
+            }
+            Pass::Changed => {
+                let mut commit = CommitRun::new(self.shared.engine.clone(), session, moment);
+                match self.poll_commit(&mut commit, cx) {
+                    Poll::Ready((session, committed)) => {
+                        Handled::Done(self.finish(session, response, committed))
+                    }
+                    Poll::Pending => Handled::Committing(commit, response),
+                }
+            }
+        }
     }
 
     /// The session, and what the commit has to say about its cookie.
@@ -262,23 +290,9 @@ where
                     let Some(Visit { exit, session }) = visit.take() else {
                         return Poll::Pending;
                     };
-                    let moment = exit.moment(&response);
-                    match exit.shared.engine.pass(&session, moment) {
-                        Pass::Untouched => {
-                            return Poll::Ready(Ok(response.map(SessionBody::plain)));
-                        }
-                        Pass::Clean { change, read } => {
-                            let response = exit.conclude(session, response, &change, read);
-                            return Poll::Ready(Ok(response));
-                        }
-                        Pass::Changed => {}
-                    }
-                    let mut commit = exit.commit(session, moment);
-                    match exit.poll_commit(&mut commit, cx) {
-                        Poll::Ready((session, committed)) => {
-                            return Poll::Ready(Ok(exit.finish(session, response, committed)));
-                        }
-                        Poll::Pending => Stage::Committing {
+                    match exit.handled(session, response, cx) {
+                        Handled::Done(response) => return Poll::Ready(Ok(response)),
+                        Handled::Committing(commit, response) => Stage::Committing {
                             commit,
                             response: Some(response),
                             exit,
