@@ -2,7 +2,8 @@
 //!
 //! `test` installs what is missing (Debian), starts private servers, runs every test and cleans up; `services` starts the
 //! servers alone; `check` is formatting, lints, features, docs and hygiene; `bench` measures; `prove` is the proof at length
-//! (docs/proof.md); `fuzz` feeds it what strangers can send; `ci` is `check`, then `test`, then a moment of `bench`.
+//! (docs/proof.md); `fuzz` feeds it what strangers can send; `mutants` tests the tests; `ci` is `check`, then `test`, then a
+//! moment of `bench`.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -13,6 +14,7 @@ mod bench;
 mod check;
 mod fuzz;
 mod hygiene;
+mod mutants;
 mod prove;
 mod python;
 mod runner;
@@ -67,6 +69,8 @@ enum Command {
     },
     /// Feeds what reads cookies, records and configurations with inputs that nobody would write.
     Fuzz(fuzz::Fuzz),
+    /// Changes the core of the library in a thousand ways, and sees whether a test notices each.
+    Mutants(mutants::Mutants),
     /// Waits for its standard input to end, then stops the servers and removes the folder (started by the others).
     #[command(hide = true)]
     Guard { folder: PathBuf },
@@ -101,6 +105,7 @@ fn run(command: Command) -> Result<()> {
             .and_then(|()| bench::smoke(&mut steps)),
         Command::Bench(bench) => bench.run(&mut steps),
         Command::Fuzz(fuzz) => fuzz.run(&mut steps),
+        Command::Mutants(mutants) => mutants.run(&mut steps),
         Command::Prove { arguments } => return prove::run(&arguments),
         Command::Guard { .. } => Ok(()),
     };

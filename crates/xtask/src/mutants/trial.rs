@@ -1,0 +1,127 @@
+//! Running the tests that reach a mutant, the quickest first, until one notices.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use xtask::error::{Context, Error, Result};
+use xtask::{interrupt, process};
+
+/// One test.
+pub(super) struct Test {
+    program: PathBuf,
+    pub(super) name: String,
+    /// What it takes without a mutant.
+    took: Duration,
+    /// The mutants that it reaches.
+    reaches: BTreeSet<usize>,
+}
+
+/// What came of a mutant.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// By this test.
+    Caught(String),
+    /// This test did not end.
+    Timeout(String),
+    Missed,
+    /// No test ever comes there.
+    Unreached,
+    Unviable,
+    Apart,
+}
+
+/// The least time that a test has with a mutant in it; and how many times as long as without may it take.
+const LEAST: Duration = Duration::from_secs(20);
+const LONGER: u32 = 10;
+
+/// How often we look whether a test has ended.
+const LOOK: Duration = Duration::from_millis(2);
+
+/// The tests of these programs, the quickest first, after a run of each without a mutant.
+pub(super) fn tests(programs: &[PathBuf], home: &Path, scratch: &Path) -> Result<Vec<Test>> {
+    let mut tests = Vec::new();
+    for program in programs {
+        let mut list = Command::new(program);
+        list.current_dir(home).args(["--list", "--format=terse"]);
+        let listed = process::output(&mut list)?;
+        for name in listed
+            .lines()
+            .filter_map(|line| line.strip_suffix(": test"))
+        {
+            tests.push(Test::measure(program, name, home, scratch)?);
+        }
+    }
+    tests.sort_by_key(|test| test.took);
+    Ok(tests)
+}
+
+impl Test {
+    fn measure(program: &Path, name: &str, home: &Path, scratch: &Path) -> Result<Self> {
+        let mut test = Self {
+            program: program.to_owned(),
+            name: name.to_owned(),
+            took: Duration::MAX / LONGER / 2,
+            reaches: BTreeSet::new(),
+        };
+        let asked = scratch.join("asked");
+        fs::write(&asked, "").context("noting what a test reaches")?;
+        let start = Instant::now();
+        let mut command = test.command(home);
+        match end(command.env("MUTANTS_ASKED", &asked), Duration::MAX)? {
+            Some(status) if status.success() => {}
+            _ => return Err(Error::new(format!("{name} fails without a mutant"))),
+        }
+        test.took = start.elapsed();
+        let asked = fs::read_to_string(&asked).context("noting what a test reaches")?;
+        test.reaches = asked.lines().filter_map(|line| line.parse().ok()).collect();
+        Ok(test)
+    }
+
+    fn command(&self, home: &Path) -> Command {
+        let mut command = Command::new(&self.program);
+        command.current_dir(home).args(["--exact", &self.name]);
+        command
+    }
+}
+
+/// Runs a command until it ends, or until it has taken too long.
+fn end(command: &mut Command, limit: Duration) -> Result<Option<ExitStatus>> {
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    let start = Instant::now();
+    let mut child = command.spawn().context("starting a test")?;
+    loop {
+        if let Some(status) = child.try_wait().context("waiting for a test")? {
+            return Ok(Some(status));
+        }
+        let interrupted = interrupt::check();
+        if interrupted.is_err() || start.elapsed() > limit {
+            child
+                .kill()
+                .and_then(|()| child.wait())
+                .context("ending a test")?;
+            return interrupted.map(|()| None);
+        }
+        std::thread::sleep(LOOK);
+    }
+}
+
+/// Whether a test notices this mutant.
+pub(super) fn try_out(mutant: usize, tests: &[Test], home: &Path) -> Result<Outcome> {
+    let mut outcome = Outcome::Unreached;
+    for test in tests.iter().filter(|test| test.reaches.contains(&mutant)) {
+        let mut command = test.command(home);
+        let limit = LEAST.max(test.took * LONGER);
+        match end(command.env("MUTANT", mutant.to_string()), limit)? {
+            Some(status) if status.success() => outcome = Outcome::Missed,
+            Some(_) => return Ok(Outcome::Caught(test.name.clone())),
+            None => return Ok(Outcome::Timeout(test.name.clone())),
+        }
+    }
+    Ok(outcome)
+}
