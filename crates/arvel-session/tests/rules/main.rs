@@ -6,6 +6,7 @@
 //! | R7, R8: no lost update, unknown outcomes | `merge` |
 //! | R9, R11, R12: dead ids, regenerating, invalidating | `ids` |
 //! | R10, the operations on data | `data` |
+//! | values as JSON text | `text` |
 //! | flash and its ageing | `flash` |
 //! | lifetimes, deadlines, the sweeper | `time` |
 //! | R13, R15, R16, R17: cookies and caches | `cookies` |
@@ -33,4 +34,5 @@ mod merge;
 mod model;
 mod open;
 mod streaming;
+mod text;
 mod time;

@@ -271,7 +271,7 @@ mod tests {
         ];
         let text = switched(text, &mutants).text;
         assert!(text.contains("1 if !crate::mutants::on(1) => 2"), "{text}");
-        let arm = "b if !crate::mutants::on(2) && ((if crate::mutants::on(3) { true } else { b > 3 })) => 4";
+        let arm = "b if (if crate::mutants::on(3) { true } else { !crate::mutants::on(2) && (b > 3) }) => 4";
         assert!(text.contains(arm), "{text}");
     }
 
