@@ -21,7 +21,7 @@ const ON: &str = include_str!("on.rs");
 const OWN: [&str; 4] = ["E0277", "E0308", "E0433", "E0599"];
 
 /// The tests that look at each mutant. Others of the library's need servers, or start programs.
-const TESTS: [&str; 5] = [
+pub(super) const TESTS: [&str; 5] = [
     "--lib",
     "--test=rules",
     "--test=visit",

@@ -4,6 +4,7 @@
 //! hours; so one copy of the library has them all in it, each behind a switch, and a change is tried by the tests that
 //! reach it. What cannot be behind a switch is left to cargo-mutants itself.
 
+mod apart;
 mod build;
 mod list;
 mod switch;
@@ -54,23 +55,20 @@ impl Mutants {
         let tests = steps.need("without a mutant", || {
             trial::tests(&programs, &home, &folder())
         })?;
-        let outcomes = steps.need("with each mutant", || {
-            let wanted = mutants.iter().filter(|mutant| self.wants(mutant));
-            let mut outcomes = BTreeMap::new();
-            let mut waiting = Vec::new();
-            for mutant in wanted {
-                let number = mutant.number;
-                if left.unviable.contains(&number) {
-                    outcomes.insert(number, Outcome::Unviable);
-                } else if left.apart.contains(&number) {
-                    outcomes.insert(number, Outcome::Apart);
-                } else {
-                    waiting.push(number);
-                }
+        let mut outcomes = BTreeMap::new();
+        let (mut waiting, mut apart) = (Vec::new(), Vec::new());
+        for mutant in mutants.iter().filter(|mutant| self.wants(mutant)) {
+            if left.unviable.contains(&mutant.number) {
+                outcomes.insert(mutant.number, Outcome::Unviable);
+            } else if left.apart.contains(&mutant.number) {
+                apart.push(mutant);
+            } else {
+                waiting.push(mutant.number);
             }
-            outcomes.extend(try_all(&waiting, &tests, &home)?);
-            Ok(outcomes)
-        })?;
+        }
+        outcomes.extend(steps.need("with each mutant", || try_all(&waiting, &tests, &home))?);
+        report(&mutants, &outcomes)?;
+        outcomes.extend(steps.need("those that fit behind no switch", || apart::try_all(&apart))?);
         report(&mutants, &outcomes)
     }
 
@@ -111,17 +109,14 @@ fn report(mutants: &[Mutant], outcomes: &BTreeMap<usize, Outcome>) -> Result<()>
     for (number, outcome) in outcomes {
         let mutant = &mutants[number - 1];
         let line = format!("{:<9} {}", outcome.word(), mutant.name);
-        if matches!(
-            outcome,
-            Outcome::Missed | Outcome::Unreached | Outcome::Apart
-        ) {
+        if matches!(outcome, Outcome::Missed | Outcome::Unreached) {
             println!("{line}");
         }
         lines += &format!("{line}{}\n", outcome.by());
         tallies.entry(mutant.module()).or_default().add(outcome);
     }
     fs::write(folder().join("outcomes.txt"), lines).context("writing the outcomes")?;
-    println!("\n| module | mutants | unviable | caught | timeouts | missed | apart | score |");
+    println!("\n| module | mutants | unviable | caught | timeouts | missed | score |");
     for (module, tally) in tallies {
         println!("{}", tally.row(module));
     }
@@ -136,7 +131,6 @@ impl Outcome {
             Self::Missed => "missed",
             Self::Unreached => "unreached",
             Self::Unviable => "unviable",
-            Self::Apart => "apart",
         }
     }
 
@@ -155,7 +149,6 @@ struct Tally {
     caught: usize,
     timeouts: usize,
     missed: usize,
-    apart: usize,
 }
 
 impl Tally {
@@ -165,7 +158,6 @@ impl Tally {
             Outcome::Timeout(_) => &mut self.timeouts,
             Outcome::Missed | Outcome::Unreached => &mut self.missed,
             Outcome::Unviable => &mut self.unviable,
-            Outcome::Apart => &mut self.apart,
         } += 1;
     }
 
@@ -174,13 +166,12 @@ impl Tally {
         let viable = noticed + self.missed;
         let score = 100.0 * noticed as f64 / viable.max(1) as f64;
         format!(
-            "| `{module}` | {} | {} | {} | {} | {} | {} | {score:.1} % |",
-            viable + self.unviable + self.apart,
+            "| `{module}` | {} | {} | {} | {} | {} | {score:.1} % |",
+            viable + self.unviable,
             self.unviable,
             self.caught,
             self.timeouts,
-            self.missed,
-            self.apart
+            self.missed
         )
     }
 }

@@ -29,8 +29,8 @@ pub(super) enum Outcome {
     Missed,
     /// No test ever comes there.
     Unreached,
+    /// It does not compile.
     Unviable,
-    Apart,
 }
 
 /// The least time that a test has with a mutant in it; and how many times as long as without may it take.
