@@ -39,10 +39,14 @@ pub(super) fn try_all(mutants: &[&Mutant]) -> Result<BTreeMap<usize, Outcome>> {
 
 /// A text as a regular expression.
 fn literally(text: &str) -> String {
-    let special = |letter: &char| !letter.is_alphanumeric() && letter.is_ascii();
-    text.chars()
-        .flat_map(|letter| special(&letter).then_some('\\').into_iter().chain([letter]))
-        .collect()
+    let mut expression = String::new();
+    for letter in text.chars() {
+        if r"\.+*?()|[]{}^$".contains(letter) {
+            expression.push('\\');
+        }
+        expression.push(letter);
+    }
+    expression
 }
 
 fn read(output: &Path, mutants: &[&Mutant]) -> Result<BTreeMap<usize, Outcome>> {
@@ -68,5 +72,15 @@ fn read(output: &Path, mutants: &[&Mutant]) -> Result<BTreeMap<usize, Outcome>> 
         Err(Error::new(
             "cargo-mutants has not tried all that it was to try",
         ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_stands_for_itself_alone() {
+        assert_eq!(literally("a.rs: -> Fn(u8) | x"), r"a\.rs: -> Fn\(u8\) \| x");
     }
 }
