@@ -37,6 +37,10 @@ pub(super) enum Outcome {
 const LEAST: Duration = Duration::from_secs(20);
 const LONGER: u32 = 10;
 
+/// A test that takes longer by itself is not asked: the explorer's largest scenes would take a minute for each mutant that
+/// is left.
+const LONGEST: Duration = Duration::from_secs(4);
+
 /// How often we look whether a test has ended.
 const LOOK: Duration = Duration::from_millis(2);
 
@@ -54,6 +58,7 @@ pub(super) fn tests(programs: &[PathBuf], home: &Path, scratch: &Path) -> Result
             tests.push(Test::measure(program, name, home, scratch)?);
         }
     }
+    tests.retain(|test| test.took <= LONGEST);
     tests.sort_by_key(|test| test.took);
     Ok(tests)
 }
