@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -33,9 +34,18 @@ pub(super) enum Outcome {
     Unviable,
 }
 
-/// The least time that a test has with a mutant in it; and how many times as long as without may it take.
-const LEAST: Duration = Duration::from_secs(20);
-const LONGER: u32 = 10;
+/// The least time of a processor that a test has with a mutant in it; and how many times as long as without it may take.
+const LEAST: u64 = 20;
+const LONGER: u64 = 10;
+
+/// How many times as long it may wait: a busy machine is no endless loop.
+const WAITING: u64 = 10;
+
+/// Runs a program that is ended when it has used up so many seconds of a processor.
+const LIMITED: &str = r#"ulimit -t "$0"; exec "$@""#;
+
+/// The signals that end it then.
+const ENDED: [i32; 2] = [9, 24];
 
 /// A test that takes longer by itself is not asked: the explorer's largest scenes would take a minute for each mutant that
 /// is left.
@@ -68,13 +78,14 @@ impl Test {
         let mut test = Self {
             program: program.to_owned(),
             name: name.to_owned(),
-            took: Duration::MAX / LONGER / 2,
+            took: Duration::ZERO,
             reaches: BTreeSet::new(),
         };
         let asked = scratch.join("asked");
         fs::write(&asked, "").context("noting what a test reaches")?;
         let start = Instant::now();
-        let mut command = test.command(home);
+        let mut command = Command::new(program);
+        command.current_dir(home).args(["--exact", name]);
         match end(command.env("MUTANTS_ASKED", &asked), Duration::MAX)? {
             Some(status) if status.success() => {}
             _ => return Err(Error::new(format!("{name} fails without a mutant"))),
@@ -85,11 +96,22 @@ impl Test {
         Ok(test)
     }
 
-    fn command(&self, home: &Path) -> Command {
-        let mut command = Command::new(&self.program);
-        command.current_dir(home).args(["--exact", &self.name]);
+    /// Nothing where it did not come to its end.
+    fn with(&self, mutant: usize, home: &Path) -> Result<Option<ExitStatus>> {
+        let seconds = LEAST.max(self.took.as_secs() * LONGER);
+        let mut command = Command::new("sh");
         command
+            .args(["-c", LIMITED, &seconds.to_string()])
+            .arg(&self.program)
+            .args(["--exact", &self.name]);
+        command.current_dir(home).env("MUTANT", mutant.to_string());
+        let status = end(&mut command, Duration::from_secs(seconds * WAITING))?;
+        Ok(status.filter(|status| !is_cut_short(status)))
     }
+}
+
+fn is_cut_short(status: &ExitStatus) -> bool {
+    status.signal().is_some_and(|it| ENDED.contains(&it))
 }
 
 /// Runs a command until it ends, or until it has taken too long.
@@ -120,13 +142,42 @@ fn end(command: &mut Command, limit: Duration) -> Result<Option<ExitStatus>> {
 pub(super) fn try_out(mutant: usize, tests: &[Test], home: &Path) -> Result<Outcome> {
     let mut outcome = Outcome::Unreached;
     for test in tests.iter().filter(|test| test.reaches.contains(&mutant)) {
-        let mut command = test.command(home);
-        let limit = LEAST.max(test.took * LONGER);
-        match end(command.env("MUTANT", mutant.to_string()), limit)? {
+        match test.with(mutant, home)? {
             Some(status) if status.success() => outcome = Outcome::Missed,
             Some(_) => return Ok(Outcome::Caught(test.name.clone())),
             None => return Ok(Outcome::Timeout(test.name.clone())),
         }
     }
     Ok(outcome)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A test that is this program of the system's, and reaches the first mutant.
+    fn test(program: &str) -> Test {
+        Test {
+            program: program.into(),
+            name: program.to_owned(),
+            took: Duration::ZERO,
+            reaches: BTreeSet::from([1]),
+        }
+    }
+
+    #[test]
+    fn a_mutant_is_caught_by_the_test_that_fails_and_missed_by_those_that_do_not() {
+        let outcome = |mutant, tests: &[Test]| try_out(mutant, tests, Path::new("/")).unwrap();
+        let caught = Outcome::Caught("false".to_owned());
+        assert!(outcome(1, &[test("true"), test("false")]) == caught);
+        assert!(outcome(1, &[test("true")]) == Outcome::Missed);
+        assert!(outcome(2, &[test("false")]) == Outcome::Unreached);
+    }
+
+    #[test]
+    fn what_is_ended_for_its_length_is_no_failure() {
+        let failed = ExitStatus::from_raw(101 << 8);
+        assert!(ENDED.map(ExitStatus::from_raw).iter().all(is_cut_short));
+        assert!(!is_cut_short(&failed) && !is_cut_short(&ExitStatus::from_raw(6)));
+    }
 }
