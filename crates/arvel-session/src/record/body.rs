@@ -366,3 +366,43 @@ impl<'a> Reader<'a> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn meta() -> Meta {
+        Meta {
+            created: Time::from_millis(1),
+            serial: 2,
+            seed: [3; 16],
+            earlier: Earlier::default(),
+        }
+    }
+
+    fn body(key: &str) -> Vec<u8> {
+        let mut writer = BodyWriter::new(0, 0, &meta(), None);
+        writer.entry(Entry {
+            birth: None,
+            key,
+            value: b"1",
+        });
+        writer.finish()
+    }
+
+    #[test]
+    fn a_key_that_is_no_text_is_damage() {
+        let mut bytes = body("k\u{e9}y");
+        assert!(Body::parse(bytes.clone()).is_some());
+        let second_byte = bytes.len() - 3;
+        bytes[second_byte] = b'x';
+        assert!(Body::parse(bytes).is_none());
+    }
+
+    #[test]
+    fn debug_shows_a_size() {
+        let parsed = Body::parse(body("key")).unwrap();
+        assert_eq!(format!("{parsed:?}"), "Body(40 bytes)");
+        assert_eq!(parsed.len(), 40);
+    }
+}

@@ -118,3 +118,13 @@ impl fmt::Debug for Key {
         write!(f, "Key({:02x}{:02x}…)", self.hash[0], self.hash[1])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_nothing_of_an_id() {
+        assert_eq!(format!("{:?}", Id::from_bytes([7; Id::LEN])), "Id(…)");
+    }
+}

@@ -177,6 +177,12 @@ mod tests {
         assert!(to_json("k", &nested(127), 1).is_err());
         let brackets_in_text = "[".repeat(1000) + "\\\"";
         assert!(to_json("k", &brackets_in_text, 0).is_ok());
+        let an_escape_first = "\"".to_owned() + &"[".repeat(1000);
+        assert!(to_json("k", &an_escape_first, 0).is_ok());
+        let closed_in_text = json!(["]".repeat(200), nested(127)]);
+        assert!(to_json("k", &closed_in_text, 0).is_err());
+        let as_many_as_levels: Vec<[u8; 0]> = vec![[]; 126];
+        assert!(to_json("k", &as_many_as_levels, 1).is_ok());
         let wide: Vec<[u8; 0]> = vec![[]; 1000];
         assert!(to_json("k", &wide, 0).is_ok());
     }

@@ -7,10 +7,12 @@
 //! | R9, R11, R12: dead ids, regenerating, invalidating | `ids` |
 //! | R10, the operations on data | `data` |
 //! | values as JSON text | `text` |
+//! | a handle without a layer | `handle` |
 //! | flash and its ageing | `flash` |
 //! | lifetimes, deadlines, the sweeper | `time` |
 //! | R13, R15, R16, R17: cookies and caches | `cookies` |
 //! | R14, R18, R19: keys, seals, what is at rest and in the log | `keys` |
+//! | R19: `Debug` | `shown` |
 //! | bodies that stream on, handles that outlive them | `streaming` |
 //! | R3, R4, R5, R6: the middleware among others | `layer` |
 //! | all operations against a plain model | `model` |
@@ -27,12 +29,14 @@ mod support;
 mod cookies;
 mod data;
 mod flash;
+mod handle;
 mod ids;
 mod keys;
 mod layer;
 mod merge;
 mod model;
 mod open;
+mod shown;
 mod streaming;
 mod text;
 mod time;
