@@ -7,6 +7,7 @@
 //! | R9, R11, R12: dead ids, regenerating, invalidating | `ids` |
 //! | R10, the operations on data | `data` |
 //! | values as JSON text | `text` |
+//! | a session that ends while it is stored, or has next to nothing | `ending` |
 //! | a handle without a layer | `handle` |
 //! | flash and its ageing | `flash` |
 //! | lifetimes, deadlines, the sweeper | `time` |
@@ -28,6 +29,7 @@ mod support;
 
 mod cookies;
 mod data;
+mod ending;
 mod flash;
 mod handle;
 mod ids;
