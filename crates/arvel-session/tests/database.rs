@@ -59,6 +59,7 @@ macro_rules! on_every_database {
 
 on_every_database! {
     loads_what_was_saved
+    of_many_loads_at_once_each_finds_its_own
     saves_only_over_what_is_expected
     a_marker_ends_a_session
     a_save_that_is_sent_again_meets_itself
@@ -139,6 +140,33 @@ async fn loads_what_was_saved(place: Place) {
 
     let another = place.open();
     assert_eq!(load(&another, &key(1)).await, Some(record(7, b"body")));
+}
+
+/// More than go to a server in one statement, some for the same session, some for none, one for a row that is damaged.
+async fn of_many_loads_at_once_each_finds_its_own(place: Place) {
+    const DAMAGED: u8 = 40;
+    let store = Arc::new(place.store().await);
+    for number in 0..=DAMAGED {
+        insert(&store, &key(number), record(7, &[number])).await;
+    }
+    let (table, id) = (&place.table, key(DAMAGED).hex());
+    place
+        .execute(&format!(
+            "UPDATE {table} SET payload = 'X' WHERE id = '{id}'"
+        ))
+        .await;
+    let mut loads = tokio::task::JoinSet::new();
+    for number in (0..80).cycle().take(400) {
+        let store = store.clone();
+        loads.spawn(async move { (number, store.load(At::Key(&key(number))).await) });
+    }
+    for (number, found) in loads.join_all().await {
+        match number {
+            ..DAMAGED => assert_eq!(found.unwrap(), Some(record(7, &[number]))),
+            DAMAGED => assert_eq!(found.unwrap_err().kind(), ErrorKind::Corrupt),
+            _ => assert_eq!(found.unwrap(), None),
+        }
+    }
 }
 
 async fn saves_only_over_what_is_expected(place: Place) {

@@ -100,7 +100,7 @@ impl Table {
 /// Every statement that serves requests, prepared for one database and one table.
 #[derive(Clone, Debug)]
 pub(super) struct Sql {
-    /// `id` → `payload`, `expires_at`.
+    /// `id` → `payload`, `expires_at`; in PostgreSQL an array of ids → `id`, `payload`, `expires_at` of each that is there.
     pub(super) load: String,
     /// A [`Row`] where there is none.
     pub(super) insert: String,
@@ -146,9 +146,12 @@ impl Sql {
             _ => sql,
         };
         Self {
-            load: numbered(format!(
-                "SELECT payload, expires_at FROM {table} WHERE id = ?"
-            )),
+            load: match dialect {
+                Dialect::Postgres => {
+                    format!("SELECT id, payload, expires_at FROM {table} WHERE id = ANY($1)")
+                }
+                _ => format!("SELECT payload, expires_at FROM {table} WHERE id = ?"),
+            },
             replace: numbered(format!(
                 "WITH dead AS ({update} RETURNING id) {insert} SELECT {marks} FROM dead"
             )),

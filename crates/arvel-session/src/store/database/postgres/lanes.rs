@@ -12,18 +12,16 @@ use std::{
 use futures_util::TryStreamExt;
 use tokio::{sync::Mutex as Turn, task::AbortHandle};
 use tokio_postgres::{
-    Client, Config, Connection, Row, Socket, Statement, error::SqlState, tls::MakeTlsConnect,
-    types::Type,
+    Client, Config, Connection, Row, Socket, Statement,
+    error::SqlState,
+    tls::MakeTlsConnect,
+    types::{ToSql, Type},
 };
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::{
     Error,
-    store::database::{
-        Schema,
-        server::ServerFault,
-        sql::{self, Value},
-    },
+    store::database::{Schema, server::ServerFault, sql},
 };
 
 /// What a statement is for. One that waits holds up those behind it on its connection, so no read stands behind a write;
@@ -131,19 +129,23 @@ impl Lanes {
         })
     }
 
+    pub(super) const fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
     pub(super) fn schema(&self) -> &Schema {
         &self.schema
     }
 
-    /// Runs a statement on the connection that has the least to do: the row that it answers, and how many it changed.
+    /// Runs a statement on the connection that has the least to do: the rows that it answers, and how many it changed.
     ///
     /// When this is dropped, the statement has not left yet or runs to its end, alone and in a transaction of its own.
-    pub(super) async fn run(
+    pub(super) async fn run<V: ToSql + Sync>(
         self: &Arc<Self>,
         on: Use,
         statement: fn(&Statements) -> &Statement,
-        values: &[Value<'_>],
-    ) -> Result<(Option<Row>, u64), Fault> {
+        values: &[V],
+    ) -> Result<(Vec<Row>, u64), Fault> {
         let chosen = on
             .lanes()
             .min_by_key(|&lane| self.lanes[lane].under_way.load(Ordering::Relaxed))
@@ -213,16 +215,21 @@ impl Lanes {
     }
 
     fn settings(&self, on: Use) -> String {
-        let durable = match on {
+        let special = match on {
+            // The plan for a few ids is the plan for all, also while the table is too small for the planner to use its index.
+            Use::Read => {
+                "SET enable_seqscan = off; SET enable_bitmapscan = off;
+                 SELECT set_config(name, 'force_generic_plan', false) FROM pg_settings WHERE name = 'plan_cache_mode';"
+            }
             Use::DurableWrite => {
                 "SELECT set_config('synchronous_commit', 'on', false)
                  WHERE current_setting('synchronous_commit') = 'off';"
             }
-            _ => "",
+            Use::Write => "",
         };
         let millis = self.timeout.as_millis();
         format!(
-            "SET statement_timeout = {millis}; SET default_transaction_isolation = 'read committed'; {durable}"
+            "SET statement_timeout = {millis}; SET default_transaction_isolation = 'read committed'; {special}"
         )
     }
 
@@ -241,7 +248,7 @@ impl Lanes {
         let over = [&ROW[..], &[Type::INT8]].concat();
         let sql = &self.schema.sql;
         Ok(Statements {
-            load: client.prepare_typed(&sql.load, &[Type::TEXT]).await?,
+            load: client.prepare_typed(&sql.load, &[Type::TEXT_ARRAY]).await?,
             insert: client.prepare_typed(&sql.insert, &ROW).await?,
             update: client.prepare_typed(&sql.update, &over).await?,
             replace: client
@@ -257,16 +264,15 @@ impl Lanes {
     }
 }
 
-async fn query(
+async fn query<V: ToSql + Sync>(
     client: &Client,
     statement: &Statement,
-    values: &[Value<'_>],
-) -> Result<(Option<Row>, u64), tokio_postgres::Error> {
+    values: &[V],
+) -> Result<(Vec<Row>, u64), tokio_postgres::Error> {
     let mut rows = std::pin::pin!(client.query_raw(statement, values).await?);
-    // Every statement here answers one row at most.
-    let mut found = None;
+    let mut found = Vec::new();
     while let Some(row) = rows.try_next().await? {
-        found = Some(row);
+        found.push(row);
     }
     Ok((found, rows.rows_affected().unwrap_or(0)))
 }
@@ -370,7 +376,7 @@ impl Failures {
 }
 
 impl Fault {
-    fn other(source: impl std::error::Error + Send + Sync + 'static) -> Self {
+    pub(super) fn other(source: impl std::error::Error + Send + Sync + 'static) -> Self {
         Self {
             code: None,
             source: Arc::new(source),

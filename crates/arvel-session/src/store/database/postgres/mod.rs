@@ -1,6 +1,7 @@
 //! PostgreSQL: a few connections, on each of which many statements are under way at once.
 
 mod lanes;
+mod loads;
 mod tls;
 
 use std::{sync::Arc, time::Duration};
@@ -11,7 +12,10 @@ use tokio_postgres::{
     types::{IsNull, ToSql, Type, private::BytesMut},
 };
 
-use self::lanes::{Fault, Lanes, Statements, Use};
+use self::{
+    lanes::{Fault, Lanes, Statements, Use},
+    loads::Loads,
+};
 use super::{
     Database, Schema, server,
     sql::{self, Row, Value},
@@ -30,7 +34,10 @@ const CAPABILITIES: Capabilities = Capabilities {
 const MIGRATING: i64 = 0x61_72_76_65_6c;
 
 /// A table on a server.
-pub(super) struct Postgres(Arc<Lanes>);
+pub(super) struct Postgres {
+    lanes: Arc<Lanes>,
+    loads: Arc<Loads>,
+}
 
 impl Postgres {
     pub(super) fn new(url: &str, schema: Arc<Schema>, timeout: Duration) -> Result<Self> {
@@ -42,7 +49,9 @@ impl Postgres {
             config.tcp_user_timeout(timeout * 2);
         }
         let tls = tls::connector(config.get_ssl_mode())?;
-        Ok(Self(Lanes::new(config, tls, schema, timeout)))
+        let lanes = Lanes::new(config, tls, schema, timeout);
+        let loads = Loads::new(lanes.clone());
+        Ok(Self { lanes, loads })
     }
 }
 
@@ -79,12 +88,12 @@ impl ToSql for Value<'_> {
 }
 
 /// Runs a statement, again when the server says that it has undone it.
-async fn run(
+async fn run<V: ToSql + Sync>(
     lanes: &Arc<Lanes>,
     on: Use,
     statement: fn(&Statements) -> &tokio_postgres::Statement,
-    values: &[Value<'_>],
-) -> Result<(Option<Found>, u64), Fault> {
+    values: &[V],
+) -> Result<(Vec<Found>, u64), Fault> {
     let mut attempt = 1;
     loop {
         match lanes.run(on, statement, values).await {
@@ -94,23 +103,11 @@ async fn run(
     }
 }
 
-async fn load(lanes: &Arc<Lanes>, id: &str) -> Result<Option<Record>> {
-    let (found, _) = run(lanes, Use::Read, |s| &s.load, &[Value::Text(Some(id))])
-        .await
-        .map_err(|fault| fault.error("load"))?;
-    let Some(found) = found else { return Ok(None) };
-    let columns = found
-        .try_get::<_, Vec<u8>>(0)
-        .and_then(|payload| Ok((payload, found.try_get::<_, i64>(1)?)));
-    let (payload, expires_at) = columns.map_err(|error| Fault::from(error).error("load"))?;
-    sql::record(payload, expires_at).map(Some)
-}
-
 /// Done, or what is there instead. That is read in a statement of its own, which sees what made the first one fail.
-async fn saved(lanes: &Arc<Lanes>, is_done: bool, id: &str) -> Result<Saved> {
+async fn saved(loads: &Arc<Loads>, is_done: bool, id: &str) -> Result<Saved> {
     match is_done {
         true => Ok(Saved::Done),
-        false => Ok(Saved::Conflict(load(lanes, id).await?)),
+        false => Ok(Saved::Conflict(loads.load(id.to_owned()).await?)),
     }
 }
 
@@ -129,8 +126,8 @@ impl SessionStore for Postgres {
     fn load(&self, at: At<'_>) -> Reply<Option<Record>> {
         match sql::key_of(at) {
             Ok(key) => {
-                let (lanes, id) = (self.0.clone(), key.hex());
-                Reply::later(async move { load(&lanes, &id).await })
+                let (loads, id) = (self.loads.clone(), key.hex());
+                Reply::later(async move { loads.load(id).await })
             }
             Err(error) => Reply::ready(Err(error)),
         }
@@ -141,7 +138,7 @@ impl SessionStore for Postgres {
             Ok(row) => row,
             Err(error) => return Reply::ready(Err(error)),
         };
-        let lanes = self.0.clone();
+        let (lanes, loads) = (self.lanes.clone(), self.loads.clone());
         Reply::later(async move {
             let on = writing(&write);
             let stored = match expect {
@@ -151,7 +148,7 @@ impl SessionStore for Postgres {
                 }
             };
             let (_, rows) = stored.map_err(|fault| fault.error("save"))?;
-            saved(&lanes, rows > 0, row.id()).await
+            saved(&loads, rows > 0, row.id()).await
         })
     }
 
@@ -167,7 +164,7 @@ impl SessionStore for Postgres {
             Ok(rows) => rows,
             Err(error) => return Reply::ready(Err(error)),
         };
-        let lanes = self.0.clone();
+        let (lanes, loads) = (self.lanes.clone(), self.loads.clone());
         Reply::later(async move {
             let mut values = marker.values_over(expect);
             values.extend(row.values());
@@ -176,12 +173,12 @@ impl SessionStore for Postgres {
                 Err(fault) if fault.code == Some(SqlState::UNIQUE_VIOLATION) => false,
                 Err(fault) => return Err(fault.error("replace")),
             };
-            saved(&lanes, is_done, marker.id()).await
+            saved(&loads, is_done, marker.id()).await
         })
     }
 
     fn touch(&self, key: &Key, expires: Time, _now: Time) -> Reply<()> {
-        let (lanes, id) = (self.0.clone(), key.hex());
+        let (lanes, id) = (self.lanes.clone(), key.hex());
         Reply::later(async move {
             let values = [
                 Value::Int(sql::expiry_column(expires)),
@@ -193,7 +190,7 @@ impl SessionStore for Postgres {
     }
 
     fn sweep(&self, now: Time, max: usize) -> Reply<usize> {
-        let lanes = self.0.clone();
+        let lanes = self.lanes.clone();
         Reply::later(async move {
             let values = [
                 Value::Int(sql::expiry_column(now)),
@@ -208,7 +205,7 @@ impl SessionStore for Postgres {
 
 impl Database for Postgres {
     fn migrate(&self) -> Reply<()> {
-        let lanes = self.0.clone();
+        let lanes = self.lanes.clone();
         Reply::later(async move {
             migrate(&lanes)
                 .await
