@@ -60,6 +60,7 @@ macro_rules! on_every_database {
 on_every_database! {
     loads_what_was_saved
     of_many_loads_at_once_each_finds_its_own
+    of_many_saves_at_once_each_is_told_its_own
     saves_only_over_what_is_expected
     a_marker_ends_a_session
     a_save_that_is_sent_again_meets_itself
@@ -166,6 +167,42 @@ async fn of_many_loads_at_once_each_finds_its_own(place: Place) {
             DAMAGED => assert_eq!(found.unwrap_err().kind(), ErrorKind::Corrupt),
             _ => assert_eq!(found.unwrap(), None),
         }
+    }
+}
+
+/// Over what is there, over what is not, over nothing; and two over the same, of which one wins.
+async fn of_many_saves_at_once_each_is_told_its_own(place: Place) {
+    let store = Arc::new(place.store().await);
+    for number in 0..60 {
+        insert(&store, &key(number), record(7, b"before")).await;
+    }
+    insert(&store, &key(60), marker(7)).await;
+    let mut saves = tokio::task::JoinSet::new();
+    for number in (0..80).chain(0..20) {
+        let store = store.clone();
+        let expected = if (20..40).contains(&number) { 6 } else { 7 };
+        saves.spawn(async move {
+            let write = write(record(8, &[number]));
+            (
+                number,
+                store.save(&key(number), at(expected), write).await.unwrap(),
+            )
+        });
+    }
+    let mut done = Vec::new();
+    for (number, saved) in saves.join_all().await {
+        match number {
+            20..40 => assert_eq!(conflict(saved), Some(record(7, b"before"))),
+            60 => assert_eq!(conflict(saved), Some(marker(7))),
+            61.. => assert_eq!(conflict(saved), None),
+            _ if is_done(&saved) => done.push(number),
+            _ => assert_eq!(conflict(saved), Some(record(8, &[number]))),
+        }
+    }
+    done.sort_unstable();
+    assert_eq!(done, (0..20).chain(40..60).collect::<Vec<_>>());
+    for number in done {
+        assert_eq!(load(&store, &key(number)).await, Some(record(8, &[number])));
     }
 }
 

@@ -106,6 +106,9 @@ pub(super) struct Sql {
     pub(super) insert: String,
     /// A [`Row`] over a live one of the revision that follows it.
     pub(super) update: String,
+    /// The same for many, an array of each value; answers the ids of those that were there. PostgreSQL's alone.
+    #[cfg_attr(not(feature = "postgres"), allow(dead_code, reason = "PostgreSQL's"))]
+    pub(super) update_all: String,
     /// `expires_at`, `id`.
     pub(super) touch: String,
     /// What expired at this moment, at most so many rows.
@@ -123,6 +126,14 @@ impl Sql {
         let set = Row::COLUMNS.map(|name| format!("{name} = ?")).join(", ");
 
         let update = format!("UPDATE {table} SET {set} WHERE id = ? AND revision = ? AND live = 1");
+        let set_all = Row::COLUMNS
+            .map(|name| format!("{name} = w.{name}"))
+            .join(", ");
+        // The array of ids as a condition of its own bounds what any plan looks at.
+        let update_all = format!(
+            "UPDATE {table} AS t SET {set_all} FROM unnest({marks}, ?) AS w({names}, id, was) \
+             WHERE t.id = ANY($9) AND t.id = w.id AND t.revision = w.was AND t.live = 1 RETURNING t.id"
+        );
         let insert = format!("INSERT INTO {table} ({names}, id)");
         // MySQL has nothing that ignores a duplicate key and no other fault: there, that error is caught.
         let unless_there = match dialect {
@@ -156,6 +167,7 @@ impl Sql {
                 "WITH dead AS ({update} RETURNING id) {insert} SELECT {marks} FROM dead"
             )),
             update: numbered(update),
+            update_all: numbered(update_all),
             insert: numbered(format!("{insert} VALUES ({marks}){unless_there}")),
             touch: numbered(format!(
                 "UPDATE {table} SET expires_at = ? WHERE id = ? AND live = 1"

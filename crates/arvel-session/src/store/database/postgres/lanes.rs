@@ -30,21 +30,31 @@ use crate::{
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Use {
     Read,
+    /// Many rows in one statement. Whatever holds one of them must not hold up the others for long.
+    Together,
     Write,
     DurableWrite,
 }
 
 impl Use {
-    const ALL: usize = 16;
+    const ALL: usize = 14;
 
     const fn lanes(self) -> Range<usize> {
         match self {
-            Self::Read => 0..4,
-            Self::Write => 4..12,
-            Self::DurableWrite => 12..Self::ALL,
+            Self::Read => 0..3,
+            Self::Together => 3..6,
+            Self::Write => 6..10,
+            Self::DurableWrite => 10..Self::ALL,
         }
     }
 }
+
+/// The plan for a few ids is the plan for all, also while the table is so small that the planner would rather read it all.
+const BY_INDEX: &str = "SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_mergejoin = off;
+    SELECT set_config(name, 'force_generic_plan', false) FROM pg_settings WHERE name = 'plan_cache_mode';";
+
+/// How long a statement about many rows waits for one that another transaction holds: longer than a disk takes.
+const LOCKED: Duration = Duration::from_millis(100);
 
 /// How long the opening of a connection may take. It goes on when the call that began it has given up.
 const DIALING: Duration = Duration::from_secs(5);
@@ -93,6 +103,7 @@ pub(super) struct Statements {
     pub(super) load: Statement,
     pub(super) insert: Statement,
     pub(super) update: Statement,
+    pub(super) update_all: Statement,
     pub(super) replace: Statement,
     pub(super) touch: Statement,
     pub(super) sweep: Statement,
@@ -216,16 +227,14 @@ impl Lanes {
 
     fn settings(&self, on: Use) -> String {
         let special = match on {
-            // The plan for a few ids is the plan for all, also while the table is too small for the planner to use its index.
-            Use::Read => {
-                "SET enable_seqscan = off; SET enable_bitmapscan = off;
-                 SELECT set_config(name, 'force_generic_plan', false) FROM pg_settings WHERE name = 'plan_cache_mode';"
+            Use::Read => BY_INDEX.to_owned(),
+            Use::Together => {
+                format!("{BY_INDEX} SET lock_timeout = {};", LOCKED.as_millis())
             }
-            Use::DurableWrite => {
-                "SELECT set_config('synchronous_commit', 'on', false)
+            Use::DurableWrite => "SELECT set_config('synchronous_commit', 'on', false)
                  WHERE current_setting('synchronous_commit') = 'off';"
-            }
-            Use::Write => "",
+                .to_owned(),
+            Use::Write => String::new(),
         };
         let millis = self.timeout.as_millis();
         format!(
@@ -245,12 +254,25 @@ impl Lanes {
             Type::INT8,
             Type::TEXT,
         ];
+        const OVER_ALL: [Type; 10] = [
+            Type::TEXT_ARRAY,
+            Type::TEXT_ARRAY,
+            Type::TEXT_ARRAY,
+            Type::BYTEA_ARRAY,
+            Type::INT8_ARRAY,
+            Type::INT8_ARRAY,
+            Type::INT8_ARRAY,
+            Type::INT8_ARRAY,
+            Type::TEXT_ARRAY,
+            Type::INT8_ARRAY,
+        ];
         let over = [&ROW[..], &[Type::INT8]].concat();
         let sql = &self.schema.sql;
         Ok(Statements {
             load: client.prepare_typed(&sql.load, &[Type::TEXT_ARRAY]).await?,
             insert: client.prepare_typed(&sql.insert, &ROW).await?,
             update: client.prepare_typed(&sql.update, &over).await?,
+            update_all: client.prepare_typed(&sql.update_all, &OVER_ALL).await?,
             replace: client
                 .prepare_typed(&sql.replace, &[&over[..], &ROW].concat())
                 .await?,
@@ -387,6 +409,15 @@ impl Fault {
     pub(super) fn is_rolled_back(&self) -> bool {
         self.code.as_ref().is_some_and(|code| {
             *code == SqlState::T_R_SERIALIZATION_FAILURE || *code == SqlState::T_R_DEADLOCK_DETECTED
+        })
+    }
+
+    /// One row of many is held by another transaction, or has a value that the server does not take: nothing has happened,
+    /// and the others need not suffer.
+    pub(super) fn is_about_one(&self) -> bool {
+        const DATA_EXCEPTION: &str = "22";
+        self.code.as_ref().is_some_and(|code| {
+            *code == SqlState::LOCK_NOT_AVAILABLE || code.code().starts_with(DATA_EXCEPTION)
         })
     }
 

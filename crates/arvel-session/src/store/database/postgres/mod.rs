@@ -1,11 +1,14 @@
 //! PostgreSQL: a few connections, on each of which many statements are under way at once.
 
+mod gather;
 mod lanes;
 mod loads;
 mod tls;
+mod updates;
 
 use std::{sync::Arc, time::Duration};
 
+use tokio::time::timeout;
 use tokio_postgres::{
     Config, Row as Found,
     error::SqlState,
@@ -13,8 +16,10 @@ use tokio_postgres::{
 };
 
 use self::{
+    gather::Gathering,
     lanes::{Fault, Lanes, Statements, Use},
-    loads::Loads,
+    loads::Load,
+    updates::Update,
 };
 use super::{
     Database, Schema, server,
@@ -34,9 +39,12 @@ const CAPABILITIES: Capabilities = Capabilities {
 const MIGRATING: i64 = 0x61_72_76_65_6c;
 
 /// A table on a server.
-pub(super) struct Postgres {
+pub(super) struct Postgres(Arc<Server>);
+
+struct Server {
     lanes: Arc<Lanes>,
-    loads: Arc<Loads>,
+    loads: Arc<Gathering<Load>>,
+    updates: Arc<Gathering<Update>>,
 }
 
 impl Postgres {
@@ -50,8 +58,11 @@ impl Postgres {
         }
         let tls = tls::connector(config.get_ssl_mode())?;
         let lanes = Lanes::new(config, tls, schema, timeout);
-        let loads = Loads::new(lanes.clone());
-        Ok(Self { lanes, loads })
+        Ok(Self(Arc::new(Server {
+            loads: Gathering::new(lanes.clone()),
+            updates: Gathering::new(lanes.clone()),
+            lanes,
+        })))
     }
 }
 
@@ -103,11 +114,48 @@ async fn run<V: ToSql + Sync>(
     }
 }
 
-/// Done, or what is there instead. That is read in a statement of its own, which sees what made the first one fail.
-async fn saved(loads: &Arc<Loads>, is_done: bool, id: &str) -> Result<Saved> {
-    match is_done {
-        true => Ok(Saved::Done),
-        false => Ok(Saved::Conflict(loads.load(id.to_owned()).await?)),
+/// The same for a statement that others wait for, too, so that nobody's deadline gives it up.
+async fn run_in_time<V: ToSql + Sync>(
+    lanes: &Arc<Lanes>,
+    on: Use,
+    statement: fn(&Statements) -> &tokio_postgres::Statement,
+    values: &[V],
+) -> Result<(Vec<Found>, u64), Fault> {
+    let ran = timeout(lanes.timeout(), run(lanes, on, statement, values)).await;
+    ran.unwrap_or_else(|elapsed| Err(Fault::other(elapsed)))
+}
+
+impl Server {
+    async fn load(&self, id: String) -> Result<Option<Record>> {
+        self.loads.call(Load(id)).await
+    }
+
+    /// Whether there was nothing before.
+    async fn insert(&self, on: Use, row: &Row) -> Result<bool> {
+        match run(&self.lanes, on, |s| &s.insert, &row.values()).await {
+            Ok((_, rows)) => Ok(rows > 0),
+            Err(fault) => Err(fault.error("save")),
+        }
+    }
+
+    /// Whether the live row of that revision was there.
+    async fn update(&self, on: Use, row: &Arc<Row>, expect: Revision) -> Result<bool> {
+        if let Use::Write = on {
+            let row = row.clone();
+            return self.updates.call(Update { row, expect }).await;
+        }
+        match run(&self.lanes, on, |s| &s.update, &row.values_over(expect)).await {
+            Ok((_, rows)) => Ok(rows > 0),
+            Err(fault) => Err(fault.error("save")),
+        }
+    }
+
+    /// Done, or what is there instead. That is read in a statement of its own, which sees what made the first one fail.
+    async fn saved(&self, is_done: bool, id: &str) -> Result<Saved> {
+        match is_done {
+            true => Ok(Saved::Done),
+            false => Ok(Saved::Conflict(self.load(id.to_owned()).await?)),
+        }
     }
 }
 
@@ -126,8 +174,8 @@ impl SessionStore for Postgres {
     fn load(&self, at: At<'_>) -> Reply<Option<Record>> {
         match sql::key_of(at) {
             Ok(key) => {
-                let (loads, id) = (self.loads.clone(), key.hex());
-                Reply::later(async move { loads.load(id).await })
+                let (server, id) = (self.0.clone(), key.hex());
+                Reply::later(async move { server.load(id).await })
             }
             Err(error) => Reply::ready(Err(error)),
         }
@@ -138,17 +186,14 @@ impl SessionStore for Postgres {
             Ok(row) => row,
             Err(error) => return Reply::ready(Err(error)),
         };
-        let (lanes, loads) = (self.lanes.clone(), self.loads.clone());
+        let (server, row) = (self.0.clone(), Arc::new(row));
         Reply::later(async move {
             let on = writing(&write);
-            let stored = match expect {
-                Expect::Absent => run(&lanes, on, |s| &s.insert, &row.values()).await,
-                Expect::Revision(revision) => {
-                    run(&lanes, on, |s| &s.update, &row.values_over(revision)).await
-                }
+            let is_done = match expect {
+                Expect::Absent => server.insert(on, &row).await?,
+                Expect::Revision(revision) => server.update(on, &row, revision).await?,
             };
-            let (_, rows) = stored.map_err(|fault| fault.error("save"))?;
-            saved(&loads, rows > 0, row.id()).await
+            server.saved(is_done, row.id()).await
         })
     }
 
@@ -164,39 +209,39 @@ impl SessionStore for Postgres {
             Ok(rows) => rows,
             Err(error) => return Reply::ready(Err(error)),
         };
-        let (lanes, loads) = (self.lanes.clone(), self.loads.clone());
+        let server = self.0.clone();
         Reply::later(async move {
             let mut values = marker.values_over(expect);
             values.extend(row.values());
-            let is_done = match run(&lanes, writing(&write), |s| &s.replace, &values).await {
+            let is_done = match run(&server.lanes, writing(&write), |s| &s.replace, &values).await {
                 Ok((_, rows)) => rows > 0,
                 Err(fault) if fault.code == Some(SqlState::UNIQUE_VIOLATION) => false,
                 Err(fault) => return Err(fault.error("replace")),
             };
-            saved(&loads, is_done, marker.id()).await
+            server.saved(is_done, marker.id()).await
         })
     }
 
     fn touch(&self, key: &Key, expires: Time, _now: Time) -> Reply<()> {
-        let (lanes, id) = (self.lanes.clone(), key.hex());
+        let (server, id) = (self.0.clone(), key.hex());
         Reply::later(async move {
             let values = [
                 Value::Int(sql::expiry_column(expires)),
                 Value::Text(Some(&id)),
             ];
-            let touched = run(&lanes, Use::Write, |s| &s.touch, &values).await;
+            let touched = run(&server.lanes, Use::Write, |s| &s.touch, &values).await;
             touched.map(drop).map_err(|fault| fault.error("touch"))
         })
     }
 
     fn sweep(&self, now: Time, max: usize) -> Reply<usize> {
-        let lanes = self.lanes.clone();
+        let server = self.0.clone();
         Reply::later(async move {
             let values = [
                 Value::Int(sql::expiry_column(now)),
                 Value::Int(i64::try_from(max).unwrap_or(i64::MAX)),
             ];
-            let swept = run(&lanes, Use::Write, |s| &s.sweep, &values).await;
+            let swept = run(&server.lanes, Use::Write, |s| &s.sweep, &values).await;
             let (_, rows) = swept.map_err(|fault| fault.error("sweep"))?;
             Ok(usize::try_from(rows).unwrap_or(usize::MAX))
         })
@@ -205,9 +250,9 @@ impl SessionStore for Postgres {
 
 impl Database for Postgres {
     fn migrate(&self) -> Reply<()> {
-        let lanes = self.lanes.clone();
+        let server = self.0.clone();
         Reply::later(async move {
-            migrate(&lanes)
+            migrate(&server.lanes)
                 .await
                 .map_err(|fault| fault.error("migrate"))
         })
