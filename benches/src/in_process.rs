@@ -22,12 +22,12 @@ use crate::{
 /// A contender fails.
 pub fn run(effort: Effort) -> Result<Vec<Request>> {
     let runtime = Runtime::new()?;
-    let contenders = contenders();
     let allocations = allocating::count()?;
     let mut all = Vec::new();
     for size in SIZES {
         let content = Arc::new(Content::of(size));
         for case in Case::ALL {
+            let contenders = contenders(case);
             let spreads = runtime.run(timing::run(&contenders, case, &content, effort))?;
             let requests = requests(&contenders, size, case, &spreads, &allocations);
             print(size, case, &requests);

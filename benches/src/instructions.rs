@@ -48,7 +48,7 @@ impl One {
     /// # Errors
     /// There is no such contender, or it fails.
     pub fn run(&self) -> Result<()> {
-        let all = contenders();
+        let all = contenders(self.case);
         let named = all.iter().find(|one| one.name == self.contender);
         let contender = named.ok_or_else(|| anyhow!("there is no {:?}", self.contender))?;
         let content = Arc::new(Content::of(self.session));
@@ -77,20 +77,21 @@ pub type Counts = BTreeMap<String, u64>;
 /// Callgrind is not there, or a case fails.
 pub fn count() -> Result<Counts> {
     let mut counts = Counts::new();
-    for contender in contenders().iter().filter(|one| one.ours || one.is_floor()) {
-        // A floor has no session, so its size is all the same.
-        let sizes = if contender.ours {
-            &SIZES[..]
-        } else {
-            &SIZES[..1]
-        };
-        for (case, session) in Case::ALL
-            .into_iter()
-            .flat_map(|case| sizes.iter().map(move |size| (case, *size)))
-        {
-            let name = format!("{}, {}, {session} B", contender.name, case.title());
-            let one = count_one(contender, case, session);
-            counts.insert(name.clone(), one.context(name)?);
+    for case in Case::ALL {
+        let mut contenders = contenders(case);
+        contenders.retain(|one| one.ours || one.is_floor());
+        for contender in &contenders {
+            // A floor has no session, so its size is all the same.
+            let sizes = if contender.ours {
+                &SIZES[..]
+            } else {
+                &SIZES[..1]
+            };
+            for &session in sizes {
+                let name = format!("{}, {}, {session} B", contender.name, case.title());
+                let one = count_one(contender, case, session);
+                counts.insert(name.clone(), one.context(name)?);
+            }
         }
     }
     Ok(counts)

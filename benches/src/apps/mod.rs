@@ -6,6 +6,7 @@ mod actix;
 mod axum_session;
 mod floor;
 mod ours;
+mod primitives;
 pub mod router;
 #[cfg(feature = "peers")]
 mod tower_sessions;
@@ -19,7 +20,7 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
-use crate::content::Content;
+use crate::{case::Case, content::Content};
 
 /// A future of this thread.
 pub type Local<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
@@ -114,11 +115,19 @@ impl Contender {
 }
 
 const AXUM: &str = "bare axum";
+/// What a read takes whoever does it.
+pub const PRIMITIVES: &str = "a read's primitives";
 #[cfg(feature = "peers")]
 const ACTIX: &str = "bare actix";
 
-/// Everyone who is compiled in, the floors first.
-pub fn contenders() -> Vec<Contender> {
+/// Everyone who is compiled in and takes part in this case, the floors first.
+pub fn contenders(case: Case) -> Vec<Contender> {
+    let mut all = all();
+    all.retain(|one| one.name != PRIMITIVES || case == Case::Read);
+    all
+}
+
+fn all() -> Vec<Contender> {
     let contender = |name, kind, make| Contender {
         name,
         kind,
@@ -133,6 +142,7 @@ pub fn contenders() -> Vec<Contender> {
     let all = vec![
         contender(AXUM, Kind::Floor, floor::bare),
         contender("no-op layer", Kind::Floor, floor::no_op),
+        contender(PRIMITIVES, Kind::Floor, primitives::primitives),
         ours("arvel-session memory", Kind::Memory, ours::memory),
         ours("arvel-session cookie", Kind::Cookie, ours::cookie),
     ];

@@ -18,7 +18,7 @@ fn main() -> Result<()> {
     for size in SIZES {
         let content = Arc::new(Content::of(size));
         for case in Case::ALL {
-            for contender in contenders() {
+            for contender in contenders(case) {
                 let counted = count(&runtime, &contender, case, &content);
                 all.push(counted.context(contender.name)?);
             }

@@ -66,8 +66,9 @@ fn sizes(quick: bool) -> Result<Vec<Point>> {
     for &size in sizes {
         let content = Arc::new(Content::of(size));
         let fits = |one: &apps::Contender| size <= IN_A_COOKIE || one.kind != Kind::Cookie;
-        let contenders: Vec<_> = apps::contenders().into_iter().filter(fits).collect();
         for case in CASES {
+            let all = apps::contenders(case).into_iter();
+            let contenders: Vec<_> = all.filter(fits).collect();
             let spreads = runtime.run(timing::run(&contenders, case, &content, effort))?;
             points.extend(contenders.iter().zip(spreads).map(|(one, ns)| Point {
                 curve: Curve::Size,

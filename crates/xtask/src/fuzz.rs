@@ -22,6 +22,10 @@ const COVERAGE: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-l
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
     -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1";
 
+/// What makes the compiler add the address sanitizer, which stable Rust has behind a switch.
+const SANITIZER: &str = "-Zsanitizer=address";
+const UNSTABLE: (&str, &str) = ("RUSTC_BOOTSTRAP", "1");
+
 /// How long an input may be: a little more than the longest cookie.
 const LONGEST: &str = "-max_len=4200";
 
@@ -39,6 +43,9 @@ pub(crate) struct Fuzz {
     /// Adds what is found to the committed corpora, and takes out what reaches nothing of its own.
     #[arg(long)]
     keep: bool,
+    /// Looks for wrong uses of memory as well, with the address sanitizer. An input takes several times as long.
+    #[arg(long)]
+    sanitize: bool,
 }
 
 impl Fuzz {
@@ -48,7 +55,7 @@ impl Fuzz {
             install::programs(&[install::CXX])
         })?;
         let targets = self.chosen()?;
-        let build = Build::new()?;
+        let build = Build::new(self.sanitize)?;
         steps.need("build the fuzz targets", || build.all())?;
         for target in &targets {
             steps.run(target, || self.fuzz(&build, target))?;
@@ -137,16 +144,21 @@ struct Build {
     /// Named, so that programs which run at build time are built as ever.
     host: String,
     flags: String,
+    sanitize: bool,
 }
 
 impl Build {
-    fn new() -> Result<Self> {
+    fn new(sanitize: bool) -> Result<Self> {
         let version = process::output(Command::new("rustc").arg("-vV"))?;
         let host = version.lines().find_map(|line| line.strip_prefix("host: "));
         let host = host.ok_or_else(|| Error::new("rustc does not say what it is for"))?;
         Ok(Self {
             host: host.to_owned(),
-            flags: format!("{CFG} {COVERAGE}"),
+            flags: match sanitize {
+                true => format!("{CFG} {COVERAGE} {SANITIZER}"),
+                false => format!("{CFG} {COVERAGE}"),
+            },
+            sanitize,
         })
     }
 
@@ -165,7 +177,8 @@ impl Build {
     fn cargo(&self, what: &str, arguments: &[&str]) -> Result<()> {
         let fixed = [what, "--release", "--manifest-path", MANIFEST];
         let host = ["--target", &self.host];
-        let flags = [("RUSTFLAGS", self.flags.as_str())];
-        process::cargo(&[&fixed[..], &host, arguments].concat(), &flags)
+        let variables = [("RUSTFLAGS", self.flags.as_str()), UNSTABLE];
+        let variables = &variables[..1 + usize::from(self.sanitize)];
+        process::cargo(&[&fixed[..], &host, arguments].concat(), variables)
     }
 }

@@ -1,8 +1,9 @@
-//! The mutants that no switch can make: cargo-mutants tries them, one build after the other.
+//! The mutants that no switch can make: cargo-mutants tries them, with a build for each.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::thread;
 
 use xtask::error::{Context, Error, Result};
 use xtask::process;
@@ -22,14 +23,19 @@ pub(super) fn try_all(mutants: &[&Mutant]) -> Result<BTreeMap<usize, Outcome>> {
     let tree = super::folder().join("plain");
     build::copy(&tree)?;
     let mut cargo = build::cargo(&tree);
-    cargo.args(["mutants", "--in-place", "--no-shuffle", "--output"]);
-    cargo.arg(super::folder());
+    // Each of those at work has a copy, and a target folder, of its own.
+    cargo.env_remove("CARGO_TARGET_DIR");
+    let at_once = thread::available_parallelism().map_or(1, usize::from);
+    cargo.args(["mutants", "--no-shuffle", "--jobs", &at_once.to_string()]);
+    cargo.arg("--output").arg(super::folder());
     for mutant in mutants {
         cargo.arg(format!("--re=^{}$", literally(&mutant.name)));
     }
     for tests in build::TESTS {
         cargo.arg(format!("--cargo-arg={tests}"));
     }
+    // As behind a switch, tests that take long are not asked.
+    cargo.args(["--", "--", "--skip=explorer"]);
     let status = process::wait_for_end(&mut cargo.spawn().context("starting cargo-mutants")?)?;
     if !status.code().is_some_and(|code| DONE.contains(&code)) {
         process::succeed(status)?;
