@@ -84,14 +84,14 @@ async fn a_server_that_falls_silent_is_dialled_anew(place: Place) {
     assert!(load(&store, &key(1)).await.is_some());
     wire.set(State::Silent);
     let reply = tokio::time::timeout(timeout, store.load(At::Key(&key(1)))).await;
-    assert!(reply.is_err(), "{reply:?}");
+    assert!(!matches!(reply, Ok(Ok(_))), "{reply:?}");
     wire.set(State::Open);
     // As the caller would: one deadline after the other.
     let began = Instant::now();
     while began.elapsed() < Duration::from_secs(5) {
         let reply = tokio::time::timeout(timeout, store.load(At::Key(&key(1)))).await;
-        if let Ok(found) = reply {
-            assert_eq!(found.unwrap(), Some(record(7, b"7")));
+        if let Ok(Ok(found)) = reply {
+            assert_eq!(found, Some(record(7, b"7")));
             return;
         }
     }
@@ -126,7 +126,7 @@ async fn who_gives_up_waiting_holds_up_nobody(place: Place) {
 
 async fn a_locked_row_is_an_error_in_time(place: Place) {
     let store = Arc::new(place.store_with(Duration::from_millis(1_000)).await);
-    for number in 1..10 {
+    for number in 1..60 {
         insert(&store, &key(number), record(7, b"7")).await;
     }
     let id = key(1).hex();
@@ -135,7 +135,7 @@ async fn a_locked_row_is_an_error_in_time(place: Place) {
 
     let began = Instant::now();
     let mut saves = tokio::task::JoinSet::new();
-    for number in 1..10 {
+    for number in 1..60 {
         let store = store.clone();
         saves.spawn(async move {
             let saved = store.save(&key(number), at(7), write(record(8, b"8")));

@@ -43,7 +43,7 @@ use crate::{Result, SessionConfig, Time};
 /// * **SQLite** needs no server. Reads run in place; one thread writes, and commits in one go what has gathered. The file
 ///   is put into WAL mode, so that several processes can share it, on one machine. A file that `migrate` makes can be read
 ///   by its owner alone.
-/// * **PostgreSQL** gets 16 connections at most, each of which carries many statements at once. `sslmode` is `disable`,
+/// * **PostgreSQL** gets 14 connections at most. What comes at the same time goes to it in one statement. `sslmode` is `disable`,
 ///   `prefer` (the default: encrypted if the server can, whoever it is) or `require`, which verifies the server's
 ///   certificate by the authorities that this machine trusts, or those of the file that `SSL_CERT_FILE` names, as do
 ///   `verify-ca` and `verify-full`. The host may be a folder: `postgres:///app?host=/run/postgresql`.

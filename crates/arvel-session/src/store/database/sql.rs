@@ -130,9 +130,10 @@ impl Sql {
             .map(|name| format!("{name} = w.{name}"))
             .join(", ");
         // The array of ids as a condition of its own bounds what any plan looks at.
+        let ids = Row::COLUMNS.len() + 1;
         let update_all = format!(
             "UPDATE {table} AS t SET {set_all} FROM unnest({marks}, ?) AS w({names}, id, was) \
-             WHERE t.id = ANY($9) AND t.id = w.id AND t.revision = w.was AND t.live = 1 RETURNING t.id"
+             WHERE t.id = ANY(${ids}) AND t.id = w.id AND t.revision = w.was AND t.live = 1 RETURNING t.id"
         );
         let insert = format!("INSERT INTO {table} ({names}, id)");
         // MySQL has nothing that ignores a duplicate key and no other fault: there, that error is caught.
@@ -297,6 +298,12 @@ impl Row {
 
     pub(super) fn id(&self) -> &str {
         &self.id
+    }
+
+    /// What its record takes, in bytes.
+    #[cfg_attr(not(feature = "postgres"), allow(dead_code, reason = "PostgreSQL's"))]
+    pub(super) fn size(&self) -> usize {
+        self.payload.len()
     }
 }
 

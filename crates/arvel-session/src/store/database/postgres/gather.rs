@@ -12,7 +12,7 @@ use tokio::{sync::oneshot, task::yield_now};
 use tokio_postgres::types::{IsNull, ToSql, Type, private::BytesMut, to_sql_checked};
 
 use super::lanes::Lanes;
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, store::database::sql::Value};
 
 /// How many statements are under way at once: enough that one of them waits for the network while another is at work.
 const STATEMENTS: usize = 2;
@@ -38,8 +38,9 @@ pub(super) struct Call<G: Gathered> {
 pub(super) struct Caller<T>(oneshot::Sender<Result<T>>);
 
 impl<T> Caller<T> {
-    pub(super) fn has_gone(&self) -> bool {
-        self.0.is_closed()
+    /// Waits until nobody waits for the answer.
+    pub(super) async fn has_gone(&mut self) {
+        self.0.closed().await;
     }
 
     pub(super) fn answer(self, answer: Result<T>) {
@@ -71,7 +72,7 @@ impl<G: Gathered> Gathering<G> {
         })
     }
 
-    /// The answer to a call. It reaches the server after this was called.
+    /// The answer to a call. The statement that it is in is sent after this was called.
     pub(super) async fn call(self: &Arc<Self>, what: G) -> Result<G::Answer> {
         let (answer, answered) = oneshot::channel();
         let caller = Caller(answer);
@@ -79,7 +80,12 @@ impl<G: Gathered> Gathering<G> {
             // A task, since what others have called must not end with this one.
             tokio::spawn(carrier.carry());
         }
-        let ended = |_| Err(Error::new(ErrorKind::Store, "the runtime ended meanwhile"));
+        let ended = |_| {
+            Err(Error::new(
+                ErrorKind::Store,
+                "database: the call was abandoned",
+            ))
+        };
         answered.await.unwrap_or_else(ended)
     }
 
@@ -116,7 +122,7 @@ impl<G: Gathered> Carrier<G> {
     fn take(&mut self) -> Option<(Arc<Lanes>, Vec<Call<G>>)> {
         let gathering = self.0.as_ref()?;
         let mut waiting = gathering.waiting();
-        waiting.calls.retain(|call| !call.caller.has_gone());
+        waiting.calls.retain(|call| !call.caller.0.is_closed());
         if waiting.calls.is_empty() {
             waiting.carriers -= 1;
             drop(waiting);
@@ -133,13 +139,15 @@ impl<G: Gathered> Carrier<G> {
     }
 }
 
-/// Its runtime has ended: nobody may wait for it.
+/// Its runtime has ended, or it has panicked: if it was the last one, nobody may wait for it.
 impl<G: Gathered> Drop for Carrier<G> {
     fn drop(&mut self) {
         if let Some(gathering) = &self.0 {
             let mut waiting = gathering.waiting();
             waiting.carriers -= 1;
-            waiting.calls.clear();
+            if waiting.carriers == 0 {
+                waiting.calls.clear();
+            }
         }
     }
 }
@@ -149,6 +157,26 @@ pub(super) enum Column<'a> {
     Texts(Vec<Option<&'a str>>),
     Bytes(Vec<&'a [u8]>),
     Ints(Vec<i64>),
+}
+
+impl<'a> Column<'a> {
+    /// An empty one for values of this kind.
+    pub(super) fn of(value: &Value<'_>) -> Self {
+        match value {
+            Value::Text(_) => Self::Texts(Vec::new()),
+            Value::Bytes(_) => Self::Bytes(Vec::new()),
+            Value::Int(_) => Self::Ints(Vec::new()),
+        }
+    }
+
+    pub(super) fn push(&mut self, value: Value<'a>) {
+        match (self, value) {
+            (Self::Texts(texts), Value::Text(text)) => texts.push(text),
+            (Self::Bytes(all), Value::Bytes(bytes)) => all.push(bytes),
+            (Self::Ints(numbers), Value::Int(number)) => numbers.push(number),
+            (column, value) => debug_assert!(false, "{value:?} is none for {column:?}"),
+        }
+    }
 }
 
 impl fmt::Debug for Column<'_> {

@@ -148,7 +148,7 @@ impl Lanes {
         &self.schema
     }
 
-    /// Runs a statement on the connection that has the least to do: the rows that it answers, and how many it changed.
+    /// Runs a statement on the connection that has the least to do, and rather on one that answers: the rows that it answers, and how many it changed.
     ///
     /// When this is dropped, the statement has not left yet or runs to its end, alone and in a transaction of its own.
     pub(super) async fn run<V: ToSql + Sync>(
@@ -159,11 +159,11 @@ impl Lanes {
     ) -> Result<(Vec<Row>, u64), Fault> {
         let chosen = on
             .lanes()
-            .min_by_key(|&lane| self.lanes[lane].under_way.load(Ordering::Relaxed))
+            .min_by_key(|&lane| self.lanes[lane].load())
             .unwrap_or(on.lanes().start);
         let _under_way = UnderWay::on(&self.lanes[chosen].under_way);
         let open = self.open(chosen, on).await?;
-        let mut call = Call::on(&open);
+        let mut call = Watched::on(&open);
         let answer = query(&open.client, statement(&open.statements), values).await;
         call.is_answered = true;
         let answer = answer.map_err(Fault::from);
@@ -229,7 +229,8 @@ impl Lanes {
         let special = match on {
             Use::Read => BY_INDEX.to_owned(),
             Use::Together => {
-                format!("{BY_INDEX} SET lock_timeout = {};", LOCKED.as_millis())
+                let locked = LOCKED.min(self.timeout / 4).as_millis().max(1);
+                format!("{BY_INDEX} SET lock_timeout = {locked};")
             }
             Use::DurableWrite => "SELECT set_config('synchronous_commit', 'on', false)
                  WHERE current_setting('synchronous_commit') = 'off';"
@@ -300,6 +301,15 @@ async fn query<V: ToSql + Sync>(
 }
 
 impl Lane {
+    /// Whether its last calls had no answer, and how many are under way.
+    fn load(&self) -> (bool, usize) {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_doubtful = open
+            .as_ref()
+            .is_some_and(|open| open.silent_since.load(Ordering::Relaxed) > 0);
+        (is_doubtful, self.under_way.load(Ordering::Relaxed))
+    }
+
     /// The connection, unless it is closed or its server has fallen silent.
     fn working(&self, timeout: Duration) -> Option<Arc<Open>> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
@@ -350,13 +360,13 @@ impl Drop for UnderWay<'_> {
 }
 
 /// A statement under way; it notes on its connection whether an answer came.
-struct Call<'a> {
+struct Watched<'a> {
     open: &'a Open,
     began: u64,
     is_answered: bool,
 }
 
-impl<'a> Call<'a> {
+impl<'a> Watched<'a> {
     fn on(open: &'a Open) -> Self {
         Self {
             open,
@@ -366,7 +376,7 @@ impl<'a> Call<'a> {
     }
 }
 
-impl Drop for Call<'_> {
+impl Drop for Watched<'_> {
     fn drop(&mut self) {
         let silent = &self.open.silent_since;
         if self.is_answered {
@@ -412,13 +422,21 @@ impl Fault {
         })
     }
 
-    /// One row of many is held by another transaction, or has a value that the server does not take: nothing has happened,
-    /// and the others need not suffer.
-    pub(super) fn is_about_one(&self) -> bool {
-        const DATA_EXCEPTION: &str = "22";
-        self.code.as_ref().is_some_and(|code| {
-            *code == SqlState::LOCK_NOT_AVAILABLE || code.code().starts_with(DATA_EXCEPTION)
-        })
+    /// Another transaction holds the row.
+    pub(super) fn is_locked(&self) -> bool {
+        self.is_one_of(&[SqlState::LOCK_NOT_AVAILABLE])
+    }
+
+    /// It was the fault of one row of many, or of their meeting: nothing has happened, and the others need not suffer.
+    pub(super) fn has_undone_all(&self) -> bool {
+        // Values that do not fit, constraints, views with a check, limits, and what a trigger says.
+        const ABOUT_A_ROW: [&str; 5] = ["22", "23", "44", "54", "P0"];
+        let is_about_a_row = |code: &SqlState| {
+            ABOUT_A_ROW
+                .iter()
+                .any(|class| code.code().starts_with(class))
+        };
+        self.is_locked() || self.is_rolled_back() || self.code.as_ref().is_some_and(is_about_a_row)
     }
 
     /// The server has become a standby, and another connection may find the one that takes writes; or the statements

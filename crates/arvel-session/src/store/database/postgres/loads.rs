@@ -9,7 +9,7 @@ use super::{
     lanes::{Fault, Lanes, Use},
 };
 use crate::{
-    Result,
+    Error, ErrorKind, Result,
     store::{Record, database::sql},
 };
 
@@ -36,8 +36,14 @@ impl Gathered for Load {
         };
         for row in rows {
             let id = row.try_get(0).ok();
-            let asked = id.and_then(|id: &str| callers.remove(id));
-            answer(asked.into_iter().flatten(), &record(&row).map(Some));
+            let Some(asked) = id.and_then(|id: &str| callers.remove(id)) else {
+                let error = Error::new(
+                    ErrorKind::Store,
+                    "database: load: an id that nobody asked for",
+                );
+                return answer(callers.into_values().flatten(), &Err(error));
+            };
+            answer(asked.into_iter(), &record(&row).map(Some));
         }
         answer(callers.into_values().flatten(), &Ok(None));
     }

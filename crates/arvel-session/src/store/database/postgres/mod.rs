@@ -35,6 +35,9 @@ const CAPABILITIES: Capabilities = Capabilities {
     ..Capabilities::new("database")
 };
 
+/// From this size on, in bytes, a record is saved by a statement of its own.
+const LARGE: usize = 64 << 10;
+
 /// Whoever migrates holds this lock: "arvel" in ASCII.
 const MIGRATING: i64 = 0x61_72_76_65_6c;
 
@@ -114,7 +117,7 @@ async fn run<V: ToSql + Sync>(
     }
 }
 
-/// The same for a statement that others wait for, too, so that nobody's deadline gives it up.
+/// The same for a statement that many wait for, so that no caller's deadline ends it: it has one of its own.
 async fn run_in_time<V: ToSql + Sync>(
     lanes: &Arc<Lanes>,
     on: Use,
@@ -140,7 +143,8 @@ impl Server {
 
     /// Whether the live row of that revision was there.
     async fn update(&self, on: Use, row: &Arc<Row>, expect: Revision) -> Result<bool> {
-        if let Use::Write = on {
+        // What is durable waits for the disk, and what is large takes long: those go alone.
+        if matches!(on, Use::Write) && row.size() <= LARGE {
             let row = row.clone();
             return self.updates.call(Update { row, expect }).await;
         }
