@@ -260,3 +260,17 @@ async fn a_flash_is_enough_to_keep_a_new_session() {
     second.finish().await.sets_one_cookie();
     assert_eq!(store.live().len(), 2);
 }
+
+/// The session's own time being up says nothing about where somebody else's login has taken it.
+#[tokio::test]
+async fn a_logout_that_cannot_find_where_its_expired_session_went_is_a_503() {
+    let (app, store, mut browser) = begun().await;
+    let end = store.only_live().1.expires.as_millis();
+    app.clock.set(Time::from_millis(end - 1_000));
+    store.script(Call::Touch, [Fault::refused()]);
+    let logout = browser.hold(&app, invalidate).await;
+    browser.change(&app, regenerate).await.sets_one_cookie();
+    store.lose(&store.only_live().0);
+    app.clock.set(Time::from_millis(end + 1_000));
+    logout.finish().await.failed_with(503);
+}
