@@ -274,3 +274,17 @@ async fn a_logout_that_cannot_find_where_its_expired_session_went_is_a_503() {
     app.clock.set(Time::from_millis(end + 1_000));
     logout.finish().await.failed_with(503);
 }
+
+#[tokio::test]
+async fn a_write_at_the_end_of_its_session_follows_a_login_that_came_before() {
+    let (app, store, mut browser) = begun().await;
+    let end = store.only_live().1.expires.as_millis();
+    app.clock.set(Time::from_millis(end - 1_000));
+    store.script(Call::Touch, [Fault::refused()]);
+    let late = browser.hold(&app, put_late).await;
+    browser.change(&app, regenerate).await.sets_one_cookie();
+    app.clock.set(Time::from_millis(end + 1_000));
+    late.finish().await.is_silent();
+    let all = browser.all(&app).await;
+    assert_eq!(all, r#"{"k":1,"late":1,"user":7}"#);
+}
