@@ -127,6 +127,9 @@ async fn a_handle_goes_on_with_nothing_after_its_logout_was_saved() {
             session.save().await.unwrap();
             assert_eq!(session.all().unwrap(), serde_json::Map::new());
             assert_ne!(session.token(), before);
+            session.put("discarded", 1).unwrap();
+            session.discard();
+            assert_eq!(session.all().unwrap(), serde_json::Map::new());
             session.put("new", 1).unwrap();
             "".into_response()
         })

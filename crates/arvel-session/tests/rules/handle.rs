@@ -30,6 +30,16 @@ fn a_fake_holds_one_value_and_one_flash_of_a_name() {
 }
 
 #[test]
+fn a_fake_that_discards_is_as_it_was_made() {
+    let session = SessionData::fake().with("k", 1).with_flash("f", 1);
+    session.put("k", 2).unwrap();
+    session.put("n", 2).unwrap();
+    session.discard();
+    let all = Value::Object(session.all().unwrap());
+    assert_eq!(all, json!({"k": 1, "f": 1}));
+}
+
+#[test]
 fn what_another_key_held_before_is_a_change_all_the_same() {
     let session = SessionData::fake().with("a", 1).with("b", 2);
     session.put("a", 2).unwrap();
