@@ -120,6 +120,7 @@ async fn an_expired_record_that_is_still_there_tells_its_end_however_long_that_t
 #[tokio::test]
 async fn a_handle_goes_on_with_nothing_after_its_logout_was_saved() {
     let (app, store, mut browser) = begun().await;
+    browser.change(&app, |session| session.flash("f", 1)).await;
     let answer = browser
         .call(&app, |session| async move {
             let before = session.token();
