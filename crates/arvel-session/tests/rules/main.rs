@@ -16,6 +16,7 @@
 //! | R19: `Debug` | `shown` |
 //! | bodies that stream on, handles that outlive them | `streaming` |
 //! | R3, R4, R5, R6: the middleware among others | `layer` |
+//! | ten thousand clients that leave | `leaving` |
 //! | all operations against a plain model | `model` |
 #![allow(
     clippy::unwrap_used,
@@ -35,6 +36,7 @@ mod handle;
 mod ids;
 mod keys;
 mod layer;
+mod leaving;
 mod merge;
 mod model;
 mod open;
