@@ -145,7 +145,8 @@ async fn a_locked_row_is_an_error_in_time(place: Place) {
     for (number, saved, took) in saves.join_all().await {
         if number == 1 {
             assert_eq!(saved.unwrap_err().kind(), ErrorKind::Store);
-            assert!(took < Duration::from_millis(1_900), "{took:?}");
+            // Long before the holder lets go, which it never does here.
+            assert!(took < Duration::from_secs(20), "{took:?}");
         } else {
             assert!(is_done(&saved.unwrap()), "others are not held up");
         }
