@@ -36,7 +36,7 @@ pub(super) async fn run(ground: &Ground, servers: &Servers, driver: Driver) -> R
     let clients = ground.scale.pick(400, 10_000, 40_000);
     let mut held = Vec::new();
     let each = clients / WAVES;
-    while stage.outcome.faults < clients {
+    while stage.outcome.faults < clients || held.len() < WAVES {
         wave(&mut stage, ground, each * 10 / IN_TEN).await;
         held.push(settled(&mut stage, servers).await?);
     }
