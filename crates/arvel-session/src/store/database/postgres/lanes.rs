@@ -24,9 +24,9 @@ use crate::{
     store::database::{Schema, server::ServerFault, sql},
 };
 
-/// What a statement is for. One that waits holds up those behind it on its connection, so no read stands behind a write;
-/// and what has to be durable goes where the server waits for its disk. A server writes to its disk once for all the
-/// connections that wait for that, so more of them write than read.
+/// What a statement is for. One that waits holds up those behind it on its connection, so no read stands behind a write,
+/// none about many rows behind one that waits for a single row, and what has to be durable goes where the server waits for
+/// its disk.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Use {
     Read,

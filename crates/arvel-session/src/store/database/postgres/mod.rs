@@ -1,4 +1,4 @@
-//! PostgreSQL: a few connections, on each of which many statements are under way at once.
+//! PostgreSQL: a few connections; what comes at the same time goes to it in one statement.
 
 mod gather;
 mod lanes;
@@ -144,7 +144,7 @@ impl Server {
     /// Whether the live row of that revision was there.
     async fn update(&self, on: Use, row: &Arc<Row>, expect: Revision) -> Result<bool> {
         // What is durable waits for the disk, and what is large takes long: those go alone.
-        if matches!(on, Use::Write) && row.size() <= LARGE {
+        if matches!(on, Use::Write) && row.size() < LARGE {
             let row = row.clone();
             return self.updates.call(Update { row, expect }).await;
         }
