@@ -9,6 +9,10 @@ use crate::{
     record::{Body, BodyWriter, Entry, Key, Kind, Meta, Record, Revision},
 };
 
+/// How many of its keys are asked for one by one: for each the whole body is read several times, and an input may be
+/// nothing but keys, a thousand of them.
+const ASKED: usize = 12;
+
 /// Reads a record and a body, and compares with the naive reading. What is read is written again, to the same bytes; then
 /// a handler works on it, and what is stored afterwards is read once more.
 pub fn record(data: &[u8]) {
@@ -177,7 +181,7 @@ fn check_reading(body: &Body) {
     assert_eq!(body.data().map(owned).collect::<Vec<_>>(), data);
     assert_eq!(body.flash().map(owned).collect::<Vec<_>>(), flash);
     assert_eq!(body.has_flash(), !flash.is_empty());
-    for (_, key, _) in &entries {
+    for (_, key, _) in entries.iter().take(ASKED) {
         let first = data.iter().find(|(_, other, _)| other == key);
         assert_eq!(body.get(key), first.map(|(.., value)| &value[..]));
     }
@@ -200,7 +204,8 @@ fn check_pieces(body: &Body) {
 /// A handler on this body: whatever the values are, each call has an answer, and what is stored then is a body again.
 fn check_session(body: &Body) {
     let session = SessionData::fake_of(Some(body.clone()));
-    let keys: Vec<String> = body.entries().map(|entry| entry.key.to_owned()).collect();
+    let entries = body.entries().take(ASKED);
+    let keys: Vec<String> = entries.map(|entry| entry.key.to_owned()).collect();
     let all = session.all();
     for key in &keys {
         let value = session.get::<Value>(key.as_str());

@@ -36,6 +36,7 @@ on_both_servers! {
     connections_that_broke_are_replaced
     a_server_that_falls_silent_is_dialled_anew
     a_locked_row_is_an_error_in_time
+    a_refused_row_harms_no_other
     a_conflict_shows_what_is_there_not_what_was
     what_the_server_has_undone_is_done_again
     what_the_server_always_undoes_is_an_error
@@ -125,33 +126,62 @@ async fn who_gives_up_waiting_holds_up_nobody(place: Place) {
 }
 
 async fn a_locked_row_is_an_error_in_time(place: Place) {
-    let store = Arc::new(place.store_with(Duration::from_millis(1_000)).await);
-    for number in 1..60 {
-        insert(&store, &key(number), record(7, b"7")).await;
-    }
+    let store = place.store_with(Duration::from_millis(1_000)).await;
+    insert_many(&store).await;
     let id = key(1).hex();
     let lock = format!("UPDATE {} SET live = 1 WHERE id = '{id}'", place.table);
     let _holder = place.hold(&lock).await;
 
     let began = Instant::now();
-    let mut saves = tokio::task::JoinSet::new();
-    for number in 1..60 {
-        let store = store.clone();
-        saves.spawn(async move {
-            let saved = store.save(&key(number), at(7), write(record(8, b"8")));
-            (number, saved.await, began.elapsed())
-        });
-    }
-    for (number, saved, took) in saves.join_all().await {
+    for (number, saved) in save_at_once(&Arc::new(store)).await {
         if number == 1 {
             assert_eq!(saved.unwrap_err().kind(), ErrorKind::Store);
-            // Long before the holder lets go, which it never does here.
-            assert!(took < Duration::from_secs(20), "{took:?}");
         } else {
             assert!(is_done(&saved.unwrap()), "others are not held up");
         }
     }
+    // Long before the holder lets go, which it never does here.
+    assert!(began.elapsed() < Duration::from_secs(20));
+    assert_eq!(load(&place.open(), &key(1)).await, Some(record(7, b"7")));
+}
+
+async fn a_refused_row_harms_no_other(place: Place) {
+    let store = Arc::new(place.store().await);
+    insert_many(&store).await;
+    let (table, id) = (&place.table, key(1).hex());
+    let refuse = format!(
+        "ALTER TABLE {table} ADD CONSTRAINT {table}_refused CHECK (id <> '{id}' OR revision = 7)"
+    );
+    place.execute(&refuse).await;
+    for (number, saved) in save_at_once(&store).await {
+        if number == 1 {
+            assert_eq!(saved.unwrap_err().kind(), ErrorKind::Store);
+        } else {
+            assert!(is_done(&saved.unwrap()), "{number}");
+        }
+    }
     assert_eq!(load(&store, &key(1)).await, Some(record(7, b"7")));
+    assert_eq!(load(&store, &key(2)).await, Some(record(8, b"8")));
+}
+
+const MANY: std::ops::Range<u8> = 1..60;
+
+async fn insert_many(store: &DatabaseStore) {
+    for number in MANY {
+        insert(store, &key(number), record(7, b"7")).await;
+    }
+}
+
+async fn save_at_once(store: &Arc<DatabaseStore>) -> Vec<(u8, Result<Saved, Error>)> {
+    let mut saves = tokio::task::JoinSet::new();
+    for number in MANY {
+        let store = store.clone();
+        saves.spawn(async move {
+            let saved = store.save(&key(number), at(7), write(record(8, b"8")));
+            (number, saved.await)
+        });
+    }
+    saves.join_all().await
 }
 
 async fn a_wrong_password_is_an_error_that_does_not_show_it(place: Place) {
@@ -233,6 +263,22 @@ async fn what_the_server_always_undoes_is_an_error(place: Place) {
     );
     assert_eq!(load(&store, &key(1)).await, Some(record(7, b"7")));
     assert_eq!(load(&store, &key(2)).await, None);
+}
+
+/// What is undone as often as a statement is tried was sent together, and is done when each is sent alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn postgres_sends_alone_what_it_has_undone_together() {
+    let Some(place) = place::postgres() else {
+        return;
+    };
+    let store = Arc::new(place.store().await);
+    insert_many(&store).await;
+    // Two statements at once, each tried three times: of five failures one of them meets three, and two are left.
+    undo_updates(&place, 5).await;
+    for (number, saved) in save_at_once(&store).await {
+        assert!(is_done(&saved.unwrap()), "{number}");
+        assert_eq!(load(&store, &key(number)).await, Some(record(8, b"8")));
+    }
 }
 
 /// Durable where the server would not be, and only what has to be.
