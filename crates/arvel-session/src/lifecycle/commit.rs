@@ -211,7 +211,8 @@ impl Commit {
 
     /// A session of its own, under an id that nobody has seen.
     pub(super) fn create(&mut self, cx: &Context, now: Time, draft: Option<&Draft>) -> Next {
-        if !draft.unwrap_or(&self.work.draft).has_content() && !self.work.keep {
+        let has_content = draft.unwrap_or(&self.work.draft).has_content();
+        if !has_content && !self.work.keep && !self.leaves_an_id() {
             return Ok(Step::Done(Ok(Committed {
                 outcome: Outcome::Unchanged,
                 cookie: CookieChange::Nothing,
@@ -228,6 +229,12 @@ impl Commit {
         let write = Arc::new(self.work.write(cx, now, place, draft)?);
         let ask = Ask::Save(key, Expect::Absent, write.clone());
         self.ask(Stage::Creating(id, write), ask)
+    }
+
+    /// It came with an id and asked for another: what its handler puts later must not go where that id leads (R12).
+    fn leaves_an_id(&self) -> bool {
+        let came_with_one = !matches!(self.work.origin, Origin::None);
+        self.work.intent == Intent::Regenerate && came_with_one && rule!(R12Empty)
     }
 
     fn saved(&mut self, cx: &Context, now: Time, saved: Saved) -> Next {

@@ -469,6 +469,59 @@ async fn r12_a_login_sent_twice_makes_two_sessions_and_neither_sees_the_other() 
     );
 }
 
+/// A login that stores its new id before it notes who has logged in.
+async fn log_in_by_halves(session: SessionData) -> Response<Body> {
+    session.regenerate();
+    session.save().await.unwrap();
+    session.put("user", 7).unwrap();
+    Body::empty().into_response()
+}
+
+#[tokio::test]
+async fn r12_a_login_by_halves_gets_a_session_of_its_own_though_there_is_nothing_to_keep() {
+    let store = Script::new();
+    let app = App::on(store.clone(), config());
+    let mut stranger = Browser::default();
+    let open_form = |session: SessionData| Ok(session.token());
+    stranger.visit(&app, open_form).await.sets_one_cookie();
+    for end in [regenerate as fn(SessionData) -> Result<()>, invalidate] {
+        let mut visitor = stranger.clone();
+        let gate = Gate::default();
+        let pass = gate.clone();
+        let login = visitor.request_for(move |session| {
+            let gate = pass.clone();
+            async move {
+                gate.pass().await;
+                log_in_by_halves(session).await
+            }
+        });
+        let task = tokio::spawn({
+            let app = app.clone();
+            async move { app.send(login).await }
+        });
+        gate.entered().await;
+        stranger.change(&app, end).await;
+        gate.open();
+        let answer = visitor.receive(task.await.unwrap()).await;
+        answer.sets_one_cookie();
+        assert_eq!(visitor.all(&app).await, r#"{"user":7}"#, "it is logged in");
+        assert_eq!(stranger.all(&app).await, "{}", "and nobody else is");
+    }
+}
+
+#[tokio::test]
+async fn r12_a_login_by_halves_that_opens_on_a_marker_gets_a_session_of_its_own() {
+    for end in [regenerate as fn(SessionData) -> Result<()>, invalidate] {
+        let (app, _, mut browser) = begun().await;
+        let mut dead = browser.clone();
+        browser.change(&app, end).await;
+        let before = browser.all(&app).await;
+        dead.call(&app, log_in_by_halves).await.sets_one_cookie();
+        assert_eq!(dead.all(&app).await, r#"{"user":7}"#);
+        assert_eq!(browser.all(&app).await, before);
+    }
+}
+
 #[tokio::test]
 async fn r12_a_login_whose_session_was_destroyed_meanwhile_inherits_nothing() {
     let (app, store, mut browser) = begun().await;

@@ -4,8 +4,11 @@ use super::{
     explore,
     ghost::Wrong,
     hold,
-    scene::Scene::{self, Ahead, Ending, Fresh, Stale, TwoCookies},
-    script::{COUNT, FETCH, FLASH, FORM, LOGIN, LOGOUT, PUT, REFLASH, SAVES, Script, TOKEN},
+    scene::Scene::{self, Ahead, Ending, FirstVisit, Fresh, Stale, TwoCookies},
+    script::{
+        COUNT, FETCH, FLASH, FORM, LOGIN, LOGOUT, PUT, REFLASH, REGENERATE, SAVES, Script, TOKEN,
+        TWICE,
+    },
 };
 use crate::lifecycle::rule::{Rule, without};
 
@@ -46,6 +49,13 @@ const NEEDED: &[(Rule, Scene, &[Script], u8, Wrong)] = &[
     (Rule::R11, Fresh, &[LOGOUT, LOGIN], 0, Wrong::LogoutLeftLive),
     (Rule::R12, Fresh, &[PUT, LOGIN], 0, Wrong::LoginLost),
     (Rule::R12Own, Fresh, &[LOGIN, LOGIN], 0, Wrong::LoginLost),
+    (
+        Rule::R12Empty,
+        FirstVisit,
+        &[TOKEN, REGENERATE, TWICE],
+        0,
+        Wrong::LostUpdate,
+    ),
     (Rule::Expired, Ending, &[PUT], 0, Wrong::ExpiredAgain),
     (Rule::R13, Stale, &[FETCH, LOGIN], 0, Wrong::LoginLost),
     (Rule::Marker, Stale, &[FETCH, LOGIN], 0, Wrong::MarkerMoved),

@@ -96,6 +96,7 @@ pub(super) const GOODBYE: Script = Script::new("logout with flash", &[&[Invalida
 pub(super) const SAVE: Script = Script::new("save halfway", &[&[Put, Count], &[Count]]);
 pub(super) const TWICE: Script =
     Script::new("regenerate twice", &[&[Regenerate], &[Regenerate, User]]);
+pub(super) const HALVES: Script = Script::new("log in by halves", &[&[Regenerate], &[User]]);
 pub(super) const SAVES: Script = Script::new(
     "save five times",
     &[&[Count], &[Count], &[Count], &[Count], &[Count]],
@@ -104,7 +105,7 @@ pub(super) const SAVES: Script = Script::new(
 /// The scripts that are combined with each other.
 pub(super) const ALL: &[Script] = &[
     FETCH, POLL, PAGE, PUT, FORM, SHARED, COUNT, FLASH, REFLASH, TOKEN, FLUSH, REGENERATE, LOGIN,
-    LOGOUT, SWITCH, GOODBYE, SAVE, TWICE,
+    LOGOUT, SWITCH, GOODBYE, SAVE, TWICE, HALVES,
 ];
 
 /// What a session holds.
