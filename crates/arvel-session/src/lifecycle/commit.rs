@@ -46,8 +46,17 @@ pub(crate) enum Outcome {
 pub(crate) struct Committed {
     pub(crate) outcome: Outcome,
     pub(crate) cookie: CookieChange,
-    /// The live record that the request now stands on, when it is another than before.
-    pub(crate) stored: Option<Stored>,
+    pub(crate) basis: Basis,
+}
+
+/// What the request stands on from now on.
+#[derive(Clone, Debug)]
+pub(crate) enum Basis {
+    /// What it stood on before.
+    Same,
+    Stored(Stored),
+    /// No session: it has left the one that it came with, and there was nothing to store. What is put now begins a new one.
+    Nothing,
 }
 
 /// A record that this request has stored.
@@ -143,7 +152,7 @@ impl Commit {
         Committed {
             outcome: Outcome::Unchanged,
             cookie,
-            stored: None,
+            basis: Basis::Same,
         }
     }
 
@@ -156,7 +165,7 @@ impl Commit {
         Step::Done(Ok(Committed {
             outcome,
             cookie: CookieChange::Nothing,
-            stored: None,
+            basis: Basis::Same,
         }))
     }
 
@@ -211,12 +220,16 @@ impl Commit {
 
     /// A session of its own, under an id that nobody has seen.
     pub(super) fn create(&mut self, cx: &Context, now: Time, draft: Option<&Draft>) -> Next {
-        let has_content = draft.unwrap_or(&self.work.draft).has_content();
-        if !has_content && !self.work.keep && !self.leaves_an_id() {
+        if !draft.unwrap_or(&self.work.draft).has_content() && !self.work.keep {
+            let basis = if rule!(R12Empty) {
+                Basis::Nothing
+            } else {
+                Basis::Same
+            };
             return Ok(Step::Done(Ok(Committed {
                 outcome: Outcome::Unchanged,
                 cookie: CookieChange::Nothing,
-                stored: None,
+                basis,
             })));
         }
         self.check_head()?;
@@ -229,12 +242,6 @@ impl Commit {
         let write = Arc::new(self.work.write(cx, now, place, draft)?);
         let ask = Ask::Save(key, Expect::Absent, write.clone());
         self.ask(Stage::Creating(id, write), ask)
-    }
-
-    /// It came with an id and asked for another: what its handler puts later must not go where that id leads (R12).
-    fn leaves_an_id(&self) -> bool {
-        let came_with_one = !matches!(self.work.origin, Origin::None);
-        self.work.intent == Intent::Regenerate && came_with_one && rule!(R12Empty)
     }
 
     fn saved(&mut self, cx: &Context, now: Time, saved: Saved) -> Next {
@@ -351,7 +358,7 @@ impl Commit {
             return Step::Done(Ok(Committed {
                 outcome: Outcome::Superseded,
                 cookie: CookieChange::Nothing,
-                stored: None,
+                basis: Basis::Same,
             }));
         }
         let mut carrier = live.carrier;
@@ -364,7 +371,7 @@ impl Commit {
         Step::Done(Ok(Committed {
             outcome: Outcome::Saved,
             cookie,
-            stored: Some(Stored {
+            basis: Basis::Stored(Stored {
                 key: target.key,
                 carrier,
                 write,
@@ -382,7 +389,7 @@ impl Commit {
         Ok(Step::Done(Ok(Committed {
             outcome,
             cookie: cx.payload_cookie(bytes, now, write.record.expires),
-            stored: Some(Stored {
+            basis: Basis::Stored(Stored {
                 key: Key::NONE,
                 carrier: Carrier::Payload(Age::Current),
                 write,
@@ -413,7 +420,7 @@ impl Commit {
         Step::Done(Ok(Committed {
             outcome,
             cookie: cx.id_cookie(&token, now, write.record.expires),
-            stored: Some(Stored {
+            basis: Basis::Stored(Stored {
                 key: id.key(),
                 carrier: Carrier::Id(token),
                 write,
@@ -448,7 +455,7 @@ impl Commit {
         Ok(Committed {
             outcome: Outcome::Unchanged,
             cookie: CookieChange::Nothing,
-            stored: None,
+            basis: Basis::Same,
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     Ask, Committed, Context, CookieChange, Step,
-    commit::{Commit, Outcome, Stage},
+    commit::{Basis, Commit, Outcome, Stage},
     failures::lost_record,
     replace::{durable, marker},
     rule,
@@ -152,7 +152,7 @@ impl Commit {
         Ok(Step::Done(Ok(Committed {
             outcome,
             cookie,
-            stored: None,
+            basis: Basis::Nothing,
         })))
     }
 }

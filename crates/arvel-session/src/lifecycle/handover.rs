@@ -2,7 +2,7 @@
 
 use std::mem::take;
 
-use super::{Committed, Context, CookieChange, Live, Origin, Outcome, Work};
+use super::{Basis, Committed, Context, CookieChange, Live, Origin, Work};
 use crate::{
     Time,
     session::{Draft, Intent, Phase, State},
@@ -43,6 +43,11 @@ impl Work {
             (Origin::Live(live), Moment::Head { .. }) => cx.is_due(live, now, navigation),
             _ => false,
         };
+        // Nothing but an invalidation needs them, and that ends them.
+        let chains = match state.intent {
+            Intent::Invalidate => take(&mut state.chains),
+            Intent::Keep | Intent::Regenerate => Vec::new(),
+        };
         let whole = matches!(moment, Moment::Head { .. }) && !shared;
         let (origin, draft, columns) = if whole {
             let (origin, draft) = (&mut state.origin, &mut state.draft);
@@ -53,7 +58,7 @@ impl Work {
         };
         Self {
             origin,
-            chains: state.chains.clone(),
+            chains,
             intent: take(&mut state.intent),
             draft,
             journal: take(&mut state.journal),
@@ -101,10 +106,16 @@ impl Context {
         moment: Moment,
         shared: bool,
     ) -> CookieChange {
-        match (committed.outcome, committed.stored) {
-            (Outcome::Destroyed, _) => rebase(state, Origin::None),
+        match committed.basis {
             // Nobody but us holds the session any more: nobody will ask it anything.
-            (_, Some(stored)) if shared => {
+            _ if !shared => {}
+            Basis::Same => {}
+            // What was shown of it meanwhile, its token or its id, stays good.
+            Basis::Nothing => {
+                state.origin = Origin::None;
+                redraft(state);
+            }
+            Basis::Stored(stored) => {
                 if let Some((body, _)) = self.disclose(&stored.key, &stored.write.record) {
                     let live = Live {
                         key: stored.key,
@@ -114,10 +125,9 @@ impl Context {
                         body,
                         reseal: false,
                     };
-                    rebase(state, Origin::Live(live));
+                    rebase(state, live);
                 }
             }
-            _ => {}
         }
         if moment != Moment::Save {
             return committed.cookie;
@@ -130,10 +140,9 @@ impl Context {
     }
 }
 
-/// The session goes on from `origin`, with what was changed while it was being stored.
-fn rebase(state: &mut State, origin: Origin) {
-    state.origin = origin;
-    state.chains.clear();
+/// The session goes on from what is stored, with what was changed while it was being stored.
+fn rebase(state: &mut State, live: Live) {
+    state.origin = Origin::Live(live);
     if state.intent == Intent::Keep {
         state.serial = None;
         state.keep = false;
@@ -155,6 +164,7 @@ pub(crate) fn redraft(state: &mut State) {
 
 /// Gives the session back what could not be stored.
 pub(crate) fn restore(state: &mut State, mut work: Work) {
+    state.chains.append(&mut work.chains);
     if state.intent == Intent::Invalidate {
         return;
     }

@@ -22,7 +22,7 @@ mod rules;
 mod vectors;
 mod work;
 
-pub(crate) use commit::{Commit, Committed, Outcome};
+pub(crate) use commit::{Basis, Commit, Committed, Outcome};
 pub(crate) use handover::{Moment, redraft, restore};
 pub(crate) use open::{Open, Opened};
 pub(crate) use rule::rule;

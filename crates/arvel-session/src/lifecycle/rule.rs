@@ -49,7 +49,7 @@ mod off {
         R12,
         /// A login that was sent twice gets a session of its own (R12).
         R12Own,
-        /// Also when there is nothing in it yet (R12).
+        /// Who has left a dead id with nothing to keep does not go back to where that leads (R12).
         R12Empty,
         /// Nobody saves over a session that has expired (§6).
         Expired,

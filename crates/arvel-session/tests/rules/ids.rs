@@ -361,14 +361,41 @@ async fn r11_a_logout_that_opens_on_a_marker_ends_the_successor() {
 
 #[tokio::test]
 async fn r11_a_logout_ends_what_it_carries_and_what_its_markers_lead_to() {
-    let (app, store, mut one) = begun().await;
-    let mut other = Browser::default();
-    other.change(&app, |session| session.put("other", 1)).await;
-    let dead = one.cookie().to_owned();
-    one.change(&app, regenerate).await.sets_one_cookie();
-    let pairs = format!("arvel_session={dead}; arvel_session={}", other.cookie());
-    let mut both = Browser::default().header("cookie", &pairs);
-    both.change(&app, invalidate).await.removes_the_cookie();
+    for saves in [false, true] {
+        let (app, store, mut one) = begun().await;
+        let mut other = Browser::default();
+        other.change(&app, |session| session.put("other", 1)).await;
+        let dead = one.cookie().to_owned();
+        one.change(&app, regenerate).await.sets_one_cookie();
+        let pairs = format!("arvel_session={dead}; arvel_session={}", other.cookie());
+        let mut both = Browser::default().header("cookie", &pairs);
+        let log_out = move |session: SessionData| async move {
+            session.put("last", 1).unwrap();
+            if saves {
+                session.save().await.unwrap();
+            }
+            session.invalidate();
+            Body::empty().into_response()
+        };
+        both.call(&app, log_out).await.removes_the_cookie();
+        assert!(store.live().is_empty(), "after a save: {saves}");
+    }
+}
+
+#[tokio::test]
+async fn r11_a_logout_on_a_marker_ends_the_successor_also_after_a_regenerate() {
+    let (app, store, mut browser) = begun().await;
+    let mut old = browser.clone();
+    browser.change(&app, regenerate).await.sets_one_cookie();
+    let answer = old
+        .call(&app, |session: SessionData| async move {
+            session.regenerate();
+            session.save().await.unwrap();
+            session.invalidate();
+            Body::empty().into_response()
+        })
+        .await;
+    answer.removes_the_cookie();
     assert!(store.live().is_empty());
 }
 
@@ -469,22 +496,24 @@ async fn r12_a_login_sent_twice_makes_two_sessions_and_neither_sees_the_other() 
     );
 }
 
-/// A login that stores its new id before it notes who has logged in.
-async fn log_in_by_halves(session: SessionData) -> Response<Body> {
-    session.regenerate();
+/// A login that stores what has become of the old session before it notes who has logged in.
+async fn log_in_by_halves(session: SessionData, leave: fn(SessionData) -> Result<()>) {
+    leave(session.clone()).unwrap();
     session.save().await.unwrap();
     session.put("user", 7).unwrap();
-    Body::empty().into_response()
 }
 
+const WAYS_TO_LEAVE: [fn(SessionData) -> Result<()>; 2] = [regenerate, invalidate];
+
 #[tokio::test]
-async fn r12_a_login_by_halves_gets_a_session_of_its_own_though_there_is_nothing_to_keep() {
-    let store = Script::new();
-    let app = App::on(store.clone(), config());
-    let mut stranger = Browser::default();
-    let open_form = |session: SessionData| Ok(session.token());
-    stranger.visit(&app, open_form).await.sets_one_cookie();
-    for end in [regenerate as fn(SessionData) -> Result<()>, invalidate] {
+async fn r12_a_login_by_halves_never_goes_where_the_old_id_leads() {
+    for (leave, end) in pairs_of(WAYS_TO_LEAVE) {
+        let store = Script::new();
+        let app = App::on(store.clone(), config());
+        let mut stranger = Browser::default();
+        // Nothing but a token in it: there is nothing that a session of its own could keep.
+        let open_form = |session: SessionData| Ok(session.token());
+        stranger.visit(&app, open_form).await.sets_one_cookie();
         let mut visitor = stranger.clone();
         let gate = Gate::default();
         let pass = gate.clone();
@@ -492,7 +521,8 @@ async fn r12_a_login_by_halves_gets_a_session_of_its_own_though_there_is_nothing
             let gate = pass.clone();
             async move {
                 gate.pass().await;
-                log_in_by_halves(session).await
+                log_in_by_halves(session, leave).await;
+                Body::empty().into_response()
             }
         });
         let task = tokio::spawn({
@@ -510,16 +540,40 @@ async fn r12_a_login_by_halves_gets_a_session_of_its_own_though_there_is_nothing
 }
 
 #[tokio::test]
-async fn r12_a_login_by_halves_that_opens_on_a_marker_gets_a_session_of_its_own() {
-    for end in [regenerate as fn(SessionData) -> Result<()>, invalidate] {
+async fn r12_a_login_by_halves_that_opens_on_a_marker_is_one() {
+    for (leave, end) in pairs_of(WAYS_TO_LEAVE) {
         let (app, _, mut browser) = begun().await;
         let mut dead = browser.clone();
         browser.change(&app, end).await;
-        let before = browser.all(&app).await;
-        dead.call(&app, log_in_by_halves).await.sets_one_cookie();
+        dead.call(&app, move |session| async move {
+            log_in_by_halves(session, leave).await;
+            Body::empty().into_response()
+        })
+        .await
+        .sets_one_cookie();
         assert_eq!(dead.all(&app).await, r#"{"user":7}"#);
-        assert_eq!(browser.all(&app).await, before);
     }
+}
+
+#[tokio::test]
+async fn r12_a_mere_regenerate_of_a_dead_id_says_nothing() {
+    for end in WAYS_TO_LEAVE {
+        let (app, store, mut browser) = begun().await;
+        let mut dead = browser.clone();
+        browser.change(&app, end).await;
+        let live = store.live();
+        dead.change(&app, regenerate).await.is_silent();
+        assert_eq!(
+            store.live(),
+            live,
+            "the browser keeps the cookie that it has"
+        );
+    }
+}
+
+fn pairs_of<T: Copy>(both: [T; 2]) -> [(T, T); 4] {
+    let [a, b] = both;
+    [(a, a), (a, b), (b, a), (b, b)]
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     Result,
-    lifecycle::{Committed, Context, CookieChange, Outcome},
+    lifecycle::{Basis, Committed, Context, CookieChange, Outcome},
     record::{Key, Revision, Token, to_hex},
 };
 
@@ -120,9 +120,10 @@ pub(super) fn committed(
     match result {
         Ok(committed) => {
             cookie(world, cx, &request, committed)?;
-            if committed.outcome == Outcome::Created {
-                let created = committed.stored.as_ref().unwrap().key;
-                world.ghost.take_effect(&request, created);
+            if let (Outcome::Created, Basis::Stored(created)) =
+                (committed.outcome, &committed.basis)
+            {
+                world.ghost.take_effect(&request, created.key);
             }
             acknowledged(world, &request, committed.outcome)?;
             logout(world, &request)?;
@@ -165,10 +166,31 @@ fn cookie(world: &World, cx: &Context, request: &Request, committed: &Committed)
     unless(!asks || !stays, Wrong::LoginLost, || {
         format!("{} asked for a new id, and has none", request.name)
     })?;
+    has_left(world, request, committed.outcome)?;
     unless(fits, Wrong::CookieOfTheDead, || {
         format!(
             "{} says {:?} after {:?}",
             request.name, committed.cookie, committed.outcome
+        )
+    })
+}
+
+/// Who has changed its id, or ended its session, has nothing more to do with where that id leads.
+fn has_left(world: &World, request: &Request, outcome: Outcome) -> Verdict {
+    let mut before = request.script.parts[..request.stored].iter();
+    let left = before.any(|part| part.contains(&Op::Regenerate) || part.contains(&Op::Invalidate));
+    let explained = world.ghost.is_disturbed() || request.ops().contains(&Op::Invalidate);
+    // Somebody else's logout ends its new session, too (R11).
+    let mut others = world
+        .requests
+        .iter()
+        .filter(|other| other.name != request.name);
+    let ended = others.any(|other| other.script.has(Op::Invalidate));
+    let drawn_back = outcome == Outcome::Superseded || outcome == Outcome::Dropped && !ended;
+    unless(!left || !drawn_back || explained, Wrong::LoginLost, || {
+        format!(
+            "{} was told {outcome:?}, after it had left that session",
+            request.name
         )
     })
 }
@@ -188,7 +210,8 @@ fn acknowledged(world: &World, request: &Request, outcome: Outcome) -> Verdict {
             let lives = request
                 .own
                 .is_some_and(|own| world.live(world.ghost.end(own)).is_some());
-            let is_nothing = !lives && content.is_empty() && !ops.contains(&Op::Token);
+            let leaves = !lives || ops.contains(&Op::Regenerate);
+            let is_nothing = leaves && content.is_empty() && !ops.contains(&Op::Token);
             // Or a `save()` before this one has stored them, though it could not tell.
             let mut parts = request.pending();
             let is_done = parts.all(|part| world.ghost.has_taken_effect(&request.name, part));
@@ -219,11 +242,16 @@ fn logout(world: &World, request: &Request) -> Verdict {
         world.ghost.has_lost(*key) && world.ghost.dead.contains(key)
             || world.live(world.ghost.end(*key)).is_none()
     };
-    unless(
-        request.carried.iter().all(ended),
-        Wrong::LogoutLeftLive,
-        || format!("{} has logged out, and the session is live", request.name),
-    )
+    let mut before = request.script.parts[..request.stored].iter();
+    let has_ended = if before.any(|part| part.contains(&Op::Regenerate)) {
+        // A regenerate that came second has made a session beside that of the first (R11, R12).
+        request.own.iter().all(ended)
+    } else {
+        request.carried.iter().all(ended)
+    };
+    unless(has_ended, Wrong::LogoutLeftLive, || {
+        format!("{} has logged out, and the session is live", request.name)
+    })
 }
 
 /// What the response has shown is gone, so that nobody sees it again.

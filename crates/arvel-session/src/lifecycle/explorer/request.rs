@@ -14,8 +14,8 @@ use crate::{
     Error, ErrorKind, Result, SessionData, Time,
     engine::Engine,
     lifecycle::{
-        Answer, Ask, Commit, Committed, Context, CookieChange, Machine, Moment, Open, Opened,
-        Origin, Outcome, Step, Work, commit::Stage, restore,
+        Answer, Ask, Basis, Commit, Committed, Context, CookieChange, Machine, Moment, Open,
+        Opened, Origin, Outcome, Step, Work, commit::Stage, restore,
     },
     record::{Key, Record, Token, scripted, to_hex},
     session::{Home, State},
@@ -304,7 +304,7 @@ impl Request {
             let unchanged = Committed {
                 outcome: Outcome::Unchanged,
                 cookie: CookieChange::Nothing,
-                stored: None,
+                basis: Basis::Same,
             };
             let commit = Box::new(Commit::new(Work::default()));
             return self.committed(cx, Ok(unchanged), commit);

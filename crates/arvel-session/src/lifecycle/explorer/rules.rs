@@ -6,8 +6,8 @@ use super::{
     hold,
     scene::Scene::{self, Ahead, Ending, FirstVisit, Fresh, Stale, TwoCookies},
     script::{
-        COUNT, FETCH, FLASH, FORM, LOGIN, LOGOUT, PUT, REFLASH, REGENERATE, SAVES, Script, TOKEN,
-        TWICE,
+        COUNT, FETCH, FLASH, FORM, HALVES, LOGIN, LOGOUT, PUT, REFLASH, REGENERATE, SAVES, Script,
+        TOKEN,
     },
 };
 use crate::lifecycle::rule::{Rule, without};
@@ -52,9 +52,9 @@ const NEEDED: &[(Rule, Scene, &[Script], u8, Wrong)] = &[
     (
         Rule::R12Empty,
         FirstVisit,
-        &[TOKEN, REGENERATE, TWICE],
+        &[TOKEN, REGENERATE, HALVES],
         0,
-        Wrong::LostUpdate,
+        Wrong::LoginLost,
     ),
     (Rule::Expired, Ending, &[PUT], 0, Wrong::ExpiredAgain),
     (Rule::R13, Stale, &[FETCH, LOGIN], 0, Wrong::LoginLost),

@@ -96,7 +96,11 @@ pub(super) const GOODBYE: Script = Script::new("logout with flash", &[&[Invalida
 pub(super) const SAVE: Script = Script::new("save halfway", &[&[Put, Count], &[Count]]);
 pub(super) const TWICE: Script =
     Script::new("regenerate twice", &[&[Regenerate], &[Regenerate, User]]);
+pub(super) const RENEW: Script = Script::new("regenerate alone", &[&[Regenerate]]);
 pub(super) const HALVES: Script = Script::new("log in by halves", &[&[Regenerate], &[User]]);
+pub(super) const CHANGE: Script = Script::new("switch by halves", &[&[Invalidate], &[User]]);
+pub(super) const LEAVE: Script = Script::new("save, log out", &[&[Put], &[Invalidate]]);
+pub(super) const QUIT: Script = Script::new("regenerate, log out", &[&[Regenerate], &[Invalidate]]);
 pub(super) const SAVES: Script = Script::new(
     "save five times",
     &[&[Count], &[Count], &[Count], &[Count], &[Count]],
@@ -105,7 +109,7 @@ pub(super) const SAVES: Script = Script::new(
 /// The scripts that are combined with each other.
 pub(super) const ALL: &[Script] = &[
     FETCH, POLL, PAGE, PUT, FORM, SHARED, COUNT, FLASH, REFLASH, TOKEN, FLUSH, REGENERATE, LOGIN,
-    LOGOUT, SWITCH, GOODBYE, SAVE, TWICE, HALVES,
+    LOGOUT, SWITCH, GOODBYE, SAVE, TWICE, RENEW, HALVES, CHANGE, LEAVE, QUIT,
 ];
 
 /// What a session holds.

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     Error, ErrorKind, Result, Time,
-    lifecycle::{Answer, Ask, Committed, Context, CookieChange, Outcome},
+    lifecycle::{Answer, Ask, Basis, Committed, Context, CookieChange, Outcome},
     record::{Key, Record},
     store::Saved,
 };
@@ -372,23 +372,23 @@ impl World {
         request.sent_again |= is_set && is_old;
         let parts = request.pending();
         request.stored = request.part;
-        match (committed.outcome, &committed.stored) {
-            (Outcome::Superseded, _) => {
+        match &committed.basis {
+            Basis::Same if committed.outcome == Outcome::Superseded => {
                 let key = request.own.unwrap();
                 request.acked.push(Acked { parts, key });
             }
-            (Outcome::Destroyed, _) => {
+            Basis::Same => {}
+            Basis::Nothing => {
                 request.own = None;
                 request.base = Contents::default();
             }
-            (_, Some(stored)) => {
+            Basis::Stored(stored) => {
                 let key = stored.key;
                 request.acked.push(Acked { parts, key });
                 request.carried.push(key);
                 request.own = Some(key);
                 request.base = contents(cx, &key, &stored.write.record);
             }
-            _ => {}
         }
     }
 
